@@ -1,0 +1,94 @@
+"""What every program shares: flags whose mistakes are one sentence and status 2, errors.jsonl, and progress."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from absl import app, flags, logging
+
+Item = TypeVar("Item")
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Parses flags; a mistake prints one sentence and exits 2, --help prints the program's help and exits 0."""
+    if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
+        flags.FLAGS.mark_as_parsed()
+        app.usage(shorthelp="--helpfull" not in argv, writeto_stdout=True)
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, ValueError, TypeError, OSError) as error:
+        sys.exit(refuse(error))
+
+
+def refuse(error: BaseException | str) -> int:
+    """Prints `error: …` as one line on stderr and gives the status of a program that could not run, 2."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, KeyError):
+        text = f"unknown name {text}"
+    print(f"error: {text}", file=sys.stderr)
+    return 2
+
+
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Runs `main(argv)` under absl; ValueError and OSError (a user's mistake) become one sentence and status 2.
+
+    Our own code raises these two for bad input alone. `--verbosity=1` also prints the traceback.
+    """
+
+    def guarded(argv: list[str]) -> int:
+        try:
+            return main(argv) or 0
+        except (ValueError, OSError) as error:
+            if logging.level_debug():
+                traceback.print_exc()
+            return refuse(error)
+        except KeyboardInterrupt:
+            print("interrupted: run the same command again to go on", file=sys.stderr)
+            return 130
+
+    logging.set_verbosity(logging.WARNING)
+    app.run(guarded, flags_parser=parse)
+
+
+class Errors:
+    """The inputs that failed: a line each on stderr and in `errors.jsonl`, and the exit status that says so."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+
+    def add(self, id: str, error: BaseException | str) -> None:
+        """Records that `id` failed and why, in one sentence."""
+        row = {"id": id, "error": " ".join(str(error).split())}
+        self.rows.append(row)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{id}: {row['error']}", file=sys.stderr)
+
+    def read(self) -> list[dict[str, str]]:
+        """The failures that an earlier run of the same program left."""
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def clear(self) -> None:
+        """Forgets earlier failures, before they are tried again."""
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def status(self) -> int:
+        """0 where nothing failed, else 1."""
+        return 1 if self.rows else 0
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None, unit: str = "it") -> Iterator[Item]:
+    """Iterates with a line on stderr that shows rate and time left; every 10 s where stderr is no terminal."""
+    import tqdm
+
+    interactive = sys.stderr.isatty()
+    yield from tqdm.tqdm(
+        items, desc=what, total=total, unit=unit, mininterval=0.2 if interactive else 10, dynamic_ncols=interactive
+    )

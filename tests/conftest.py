@@ -1,0 +1,19 @@
+"""Shape-checks the whole suite (jaxtyping's hook with beartype) and finds real data where there is any."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("gvvad_jax", "beartype.beartype")
+
+SHARED = Path(os.environ.get("GVVAD_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data and reference cases, which a stranger does not have."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared folder with real data and reference cases beside the project")
+    return SHARED
