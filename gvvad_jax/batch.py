@@ -1,41 +1,45 @@
-"""The one training batch that bags make and detectors and losses read, and what every detector gives back."""
+"""The one training batch that bags make and detectors and losses read, and what every detector gives back.
 
-from typing import Protocol
+Fields are typed `Any` and their shapes stand beside them: jax rebuilds these classes with shapes, shardings or None as
+leaves, which a checked annotation would refuse.
+"""
+
+from typing import Any, Protocol
 
 import flax.struct
-from jaxtyping import Array, Bool, Float, Int
 
 
 @flax.struct.dataclass
 class Batch:
-    """Bags of `groups` x `batch` videos; paired sampling has two groups, normal then anomalous.
+    """Bags of G x B videos; paired sampling has two groups, normal then anomalous.
 
-    The flat number of a video is g * B + b. `mask` and `text_mask` are True where a row is valid. `weight` is each
-    video's SSLS weight (set by the training step; None means one everywhere): a video of weight 0 stays out of every
-    selection and set mean.
+    The flat number of a video is g * B + b. Masks are True where a row is valid. A video of weight 0 stays out of
+    every selection and set mean of the losses.
     """
 
-    visual: Float[Array, "groups batch crops segments width"]
-    text: Float[Array, "groups batch segments text_width"] | None
-    mask: Bool[Array, "groups batch segments"]
-    text_mask: Bool[Array, "groups batch segments"] | None
-    label: Int[Array, "groups batch"]
-    category: Int[Array, "groups batch"]
-    synthetic: Int[Array, "groups batch"]
-    index: Int[Array, "groups batch"]
-    weight: Float[Array, "groups batch"] | None = None
+    visual: Any  # float [G, B, C, L, F]
+    text: Any  # float [G, B, L, E] or None
+    mask: Any  # bool [G, B, L]
+    text_mask: Any  # bool [G, B, L] or None
+    label: Any  # int32 [G, B]
+    category: Any  # int32 [G, B]
+    synthetic: Any  # int32 [G, B], 1 = generated
+    index: Any  # int32 [G, B], row of the training set
+    weight: Any = None  # float32 [G, B], the SSLS weight that the step sets; None: one everywhere
 
     @property
-    def counts(self) -> Bool[Array, "groups batch"] | None:
-        """Which videos count in selections and set means; None where all do."""
+    def counts(self) -> Any:
+        """Which videos count in selections and set means, bool [G, B]; None where all do."""
         return None if self.weight is None else self.weight > 0
 
 
 class Outputs(Protocol):
-    """What every detector returns at least: probabilities a segment, and a segment of each crop."""
+    """What every detector returns at least."""
 
     @property
-    def scores(self) -> Float[Array, "groups batch segments"]: ...  # noqa: D102
+    def scores(self) -> Any:
+        """Anomaly probability of each segment, float32 [G, B, L]."""
 
     @property
-    def crop_scores(self) -> Float[Array, "groups batch crops segments"]: ...  # noqa: D102
+    def crop_scores(self) -> Any:
+        """The same for each crop, float32 [G, B, C, L]."""
