@@ -1,0 +1,202 @@
+"""One video container: its frames in presentation order, counted as stored, upright RGB where asked for.
+
+Runs inside the decode worker, on files nobody vouches for.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from PIL import Image
+
+# Demuxers that are containers or streams of video. FFmpeg also opens text as `tty`, pictures, playlists that name other
+# files (hls, concat) and devices: those must never be tried.
+VIDEO_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,"
+    "asf,asf_o,wtv,ogg,gif,apng,nut,mxf,gxf,dv,rm,swf,dhav,ifv,amv,avs,nsv,h261,h263,vc1,vc1test,dirac,cavsvideo,"
+    "yuv4mpegpipe,mjpeg,smjpeg,dxa,flic,roq,bink,smk,nuv,pva,mlv"
+)
+# Opened only so that the sentence can say that there is no video stream.
+AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf,dts,wv,ape,tta"
+RAW_FORMATS = {
+    "h264",
+    "hevc",
+    "vvc",
+    "av1",
+    "obu",
+    "m4v",
+    "mpegvideo",
+    "h261",
+    "h263",
+    "vc1",
+    "cavsvideo",
+    "mjpeg",
+    "dirac",
+}
+OPTIONS = {"format_whitelist": f"{VIDEO_FORMATS},{AUDIO_FORMATS}", "protocol_whitelist": "file"}
+
+
+class Container:
+    """Iterating gives decoded frames; `rgb` converts one; `fps` and `notes` are complete once the iteration is."""
+
+    def __init__(self, source: Path | bytes, threads: int):
+        self.notes: list[str] = []
+        self.fps: float | None = None
+        self.reformatter = VideoReformatter()
+        self.container = _open(source)
+        try:
+            self.stream = self.container.streams.best("video")
+            if self.stream is None or "attached_pic" in _disposition(self.stream):
+                raise ValueError("has no video stream")
+            if self.stream.codec_context is None:
+                raise ValueError("holds a video codec that FFmpeg cannot decode")
+            videos = [s for s in self.container.streams.video if "attached_pic" not in _disposition(s)]
+            if len(videos) > 1:
+                self.notes.append(f"{len(videos)} video streams: stream {self.stream.index} is read")
+            self.stream.thread_type = "AUTO"
+            self.stream.codec_context.thread_count = threads
+        except BaseException:
+            self.container.close()
+            raise
+
+    @property
+    def promised(self) -> int:
+        """The container's own frame count; 0 where it has none."""
+        return max(0, self.stream.frames)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        clock, size, count, corrupt, interlaced = _Clock(), None, 0, 0, False
+        try:
+            for packet in self.container.demux(self.stream):
+                for frame in packet.decode():
+                    if size is None:
+                        size = (frame.width, frame.height)
+                    elif size != (frame.width, frame.height):
+                        raise ValueError(
+                            f"changes from {size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {count}; "
+                            "cut it there into two videos"
+                        )
+                    clock.add(frame.pts)
+                    corrupt += frame.is_corrupt
+                    interlaced |= frame.interlaced_frame
+                    count += 1
+                    yield frame
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            promised = f" of the {self.promised} its container promises" if self.promised else ""
+            raise ValueError(f"breaks off after {count} frames{promised} ({_reason(error)})") from error
+        finally:
+            self.container.close()
+        self._conclude(clock, count, corrupt, interlaced)
+
+    def _conclude(self, clock: "_Clock", count: int, corrupt: int, interlaced: bool) -> None:
+        if self.promised and self.promised != count:
+            self.notes.append(f"the container promises {self.promised} frames, {count} were decoded")
+        if corrupt:
+            self.notes.append(f"{corrupt} frames are damaged")
+        if interlaced:
+            self.notes.append("interlaced: the two fields of a frame are left as they are")
+        if self.container.format.name in RAW_FORMATS:
+            self.notes.append("a raw stream without timestamps: frames per second unknown")
+            return
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        measured = clock.rate(self.stream.time_base)
+        if clock.varies and measured:
+            self.notes.append("variable frame rate: every stored frame counts once, fps is the average")
+            rate = measured
+        self.fps = float(rate or measured or 0) or None
+
+    def rgb(self, frame: VideoFrame) -> np.ndarray:
+        """Converts to uint8 [height, width, 3] and turns it upright."""
+        plane = self.reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : 3 * frame.width]
+        return upright(rows.reshape(frame.height, frame.width, 3), display_matrix(frame))
+
+
+class _Clock:
+    """Watches presentation times for gaps of different length."""
+
+    def __init__(self):
+        self.first: int | None = None
+        self.last: int | None = None
+        self.count = 0
+        self.shortest: int | None = None
+        self.longest = 0
+
+    def add(self, pts: int | None) -> None:
+        if pts is None:
+            return
+        if self.first is None:
+            self.first = pts
+        elif self.last is not None and pts > self.last:
+            gap = pts - self.last
+            self.shortest = gap if self.shortest is None else min(gap, self.shortest)
+            self.longest = max(gap, self.longest)
+        self.last, self.count = pts, self.count + 1
+
+    @property
+    def varies(self) -> bool:
+        """Is one gap half as long again as another? Less is the rounding of timestamps to ticks."""
+        return self.shortest is not None and self.longest > 1.5 * self.shortest and self.longest > self.shortest + 1
+
+    def rate(self, time_base: Fraction | None) -> Fraction | None:
+        if self.first is None or self.last is None or self.last <= self.first or not time_base:
+            return None
+        return (self.count - 1) / ((self.last - self.first) * time_base)
+
+
+def _open(source: Path | bytes) -> av.container.InputContainer:
+    file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    try:
+        return av.open(file, mode="r", options=dict(OPTIONS), metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        picture = _picture_format(source)
+        if picture:
+            raise ValueError(f"is a single {picture} picture; give the folder of pictures as the video") from error
+        if isinstance(error, av.error.ArgumentError):
+            raise ValueError("is not a video container") from error
+        raise ValueError(f"cannot be opened as a video ({_reason(error)}); it may be cut off or not a video") from error
+
+
+def _picture_format(source: Path | bytes) -> str | None:
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return image.format
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _reason(error: av.error.FFmpegError) -> str:
+    return f"FFmpeg: {error.strerror or type(error).__name__}"
+
+
+def _disposition(stream: av.stream.Stream) -> set[str]:
+    return {flag.name for flag in type(stream.disposition) if flag in stream.disposition and flag.name}
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """Gives a, b, c, d of the frame's display matrix: x' = a x + c y, y' = b x + d y (with y downwards)."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = struct.unpack("<9i", bytes(data)[:36])
+    return a, b, c, d
+
+
+def upright(pixels: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """Applies a display matrix to [height, width, 3] pixels, as the nearest of the eight turns and mirrorings."""
+    a, b, c, d = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        across, down = a, d
+    else:
+        pixels, across, down = pixels.transpose(1, 0, 2), c, b
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
