@@ -19,7 +19,7 @@ def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float = 10, pat
         raise ValueError(f"{len(frames)} frames of {frames.shape[2]}x{frames.shape[1]} at {fps} fps cannot be a video.")
     height, width = frames.shape[1:3]
     memory = io.BytesIO()
-    with av.open(memory, "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"}) as container:
+    with av.open(memory, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000), options=dict(X264))
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.codec_context.thread_count = 1
