@@ -1,0 +1,1 @@
+"""Pretrained networks in Flax NNX, one file each."""

@@ -1,0 +1,56 @@
+"""Strict tables from published tensor names to the parameters of an NNX module: nothing is left over on either side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+
+def _same(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+@dataclass(frozen=True)
+class Row:
+    """One parameter of ours, such as `stem.kernel`, made by `make` from the published tensors named in `sources`.
+
+    `target=None` says that these tensors are known and deliberately not used.
+    """
+
+    target: str | None
+    sources: tuple[str, ...]
+    make: Callable[..., np.ndarray] = _same
+
+
+def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Row], origin: str) -> None:
+    """Sets every variable of `model` (which may be abstract) from the published `arrays`, in its own dtype.
+
+    A tensor that the table does not name, one that is missing, a variable without a row and a wrong shape are each a
+    ValueError that names `origin` (the file or folder the arrays came from) and the tensors.
+    """
+    named = [source for row in table for source in row.sources]
+    _refuse(origin, "has tensors that this network does not know", set(arrays) - set(named))
+    _refuse(origin, "lacks tensors that this network needs", set(named) - set(arrays))
+    variables = {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(nnx.state(model))}
+    targets = [row.target for row in table if row.target is not None]
+    if len(targets) != len(set(targets)) or set(targets) != set(variables):
+        raise ValueError(f"{origin}: the table does not match the network at {sorted(set(targets) ^ set(variables))}.")
+    for row in table:
+        if row.target is None:
+            continue
+        try:
+            value = row.make(*(arrays[source] for source in row.sources))
+        except ValueError as error:
+            raise ValueError(f"{origin}: {', '.join(row.sources)}: {error}") from error
+        wanted = variables[row.target].get_value()
+        if value.shape != wanted.shape:
+            raise ValueError(f"{origin}: {row.sources[0]} gives shape {value.shape} where {wanted.shape} is needed.")
+        variables[row.target].set_value(jnp.asarray(value, wanted.dtype))
+
+
+def _refuse(origin: str, what: str, names: set[str]) -> None:
+    if names:
+        shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise ValueError(f"{origin} {what}: {shown}; it holds the weights of another network.")
