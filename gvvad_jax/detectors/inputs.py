@@ -1,0 +1,39 @@
+"""What a detector is given: feature widths, the prompt bank, and the blocks of the visual columns."""
+
+import dataclasses
+from typing import Any
+
+from gvvad_jax.nn.inputs import Columns
+
+
+@dataclasses.dataclass(frozen=True, kw_only=False)
+class Inputs:
+    """Widths of visual and text features, prompt vectors [P, E] and blocks (name, start, stop) of the visual columns.
+
+    Blocks must follow one another from 0 to the visual width; none: one block.
+    """
+
+    visual: int
+    text: int | None = None
+    prompts: Any = dataclasses.field(default=None, compare=False)
+    blocks: tuple[Any, ...] = ()
+
+    def __post_init__(self):
+        """Check widths and blocks."""
+        for name, width in (("visual", self.visual), ("text", self.text)):
+            if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+                raise ValueError(f"the {name} width is {width!r}; give the number of feature columns, at least 1.")
+        blocks = tuple(Columns(b.name, int(b.start), int(b.stop)) for b in self.blocks)
+        end = 0
+        for block in blocks:
+            if block.start != end or block.stop <= block.start:
+                raise ValueError(
+                    f"block {block.name} covers columns {block.start} to {block.stop}, but should begin at {end} "
+                    "and not be empty; blocks follow one another over the visual width."
+                )
+            end = block.stop
+        if blocks and end != self.visual:
+            raise ValueError(f"the blocks end at column {end}, but the visual width is {self.visual}.")
+        if len({b.name for b in blocks}) < len(blocks):
+            raise ValueError(f"two blocks share a name among {', '.join(b.name for b in blocks)}; rename one.")
+        object.__setattr__(self, "blocks", blocks)

@@ -1,0 +1,1 @@
+"""Loss terms that detectors share, and synthetic sample loss scaling."""
