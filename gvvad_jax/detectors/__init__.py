@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from gvvad_jax.detectors import bundle, linear, rtfm
 from gvvad_jax.detectors.inputs import Inputs
+from gvvad_jax.detectors.official import to_official
 from gvvad_jax.detectors.switches import replace
 from gvvad_jax.losses import ssls
 
@@ -24,6 +25,7 @@ __all__ = [
     "scores",
     "ssls_mode",
     "switches",
+    "to_official",
     "variants",
 ]
 

@@ -143,7 +143,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         inputs = config["inputs"]
         for key, part in (("detector", config), ("variant", config), ("switches", config), ("visual", inputs)):
             part[key]
-        inputs.setdefault("text", None), inputs.setdefault("blocks", [])
+        inputs.setdefault("text", None)
+        inputs.setdefault("blocks", [])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path / CONFIG} is no bundle's configuration ({error!r}); copy the bundle again.") from error
     if schema != SCHEMA:

@@ -1,7 +1,7 @@
 """Temporal smoothness and sparsity of the anomalous half's scores, by video and as the released programs view them."""
 
-import jax
 import jax.numpy as jnp
+from jax import core
 from jaxtyping import Array, Bool, Float
 
 from gvvad_jax.losses import magnitude
@@ -27,7 +27,7 @@ def official_view(
 ) -> Float[Array, "rows columns"]:
     """The view all four released trainers take of the anomalous half: 32 rows a video, whatever its segments.
 
-    At 64 segments a row holds two neighbours, so that smoothness compares t with t + 2, also across the borders of videos
+    At 64 segments a row holds two neighbours: smoothness compares t with t + 2, also across the borders of videos
     (reference name: reshape_2048x2).
     """
     videos, segments = scores.shape
@@ -37,7 +37,7 @@ def official_view(
             "set data.segments to 32 or 64, or take another variant."
         )
     # Under jit the mask has no values yet: training refuses data.short=mask beforehand.
-    if not isinstance(mask, jax.core.Tracer) and not bool(mask.all()):
+    if not isinstance(mask, core.Tracer) and not bool(mask.all()):
         raise ValueError(
             f"the released program's smoothness and sparsity know no padding, but {int((~mask.all(-1)).sum())} of "
             f"{videos} videos have some; set data.short to repeat, or take another variant."

@@ -5,7 +5,7 @@ detector, so that training, a bundle and a stream cannot differ.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +13,6 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Key
 
 from gvvad_jax.nn import counter
-
-Normalise = Literal["none", "standardise"]
 
 
 class Fitted(nnx.Variable):
@@ -43,7 +41,7 @@ class InputTransform(nnx.Module):
         *,
         root: bool = False,
         components: int = 0,
-        normalise: Normalise = "none",
+        normalise: str = "none",
         clip: float = 0.0,
         noise: float = 0.0,
     ):
