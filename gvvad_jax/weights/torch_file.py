@@ -201,6 +201,7 @@ def _unpickle(file: Any) -> Any:
         del stack[start:]
         return items
 
+    value: Any
     for opcode, value, _ in pickletools.genops(file):
         match opcode.name:
             case "PROTO":
@@ -228,16 +229,16 @@ def _unpickle(file: Any) -> Any:
                 stack[-length:] = [(*stack[-length:],)]
             case "APPEND":
                 item = stack.pop()
-                stack[-1].append(item)
+                _only(list, stack[-1]).append(item)
             case "APPENDS":
                 items = since_mark()
-                stack[-1].extend(items)
+                _only(list, stack[-1]).extend(items)
             case "SETITEM":
                 key, item = stack.pop(-2), stack.pop()
-                stack[-1][key] = item
+                _only(dict, stack[-1])[key] = item
             case "SETITEMS":
                 items = since_mark()
-                stack[-1].update(zip(items[::2], items[1::2], strict=True))
+                _only(dict, stack[-1]).update(zip(items[::2], items[1::2], strict=True))
             case "BINPUT" | "LONG_BINPUT":
                 memo[value] = stack[-1]
             case "BINGET" | "LONG_BINGET":
@@ -251,14 +252,21 @@ def _unpickle(file: Any) -> Any:
                 stack.append(_rebuild(stack.pop(), arguments))
             case "BUILD":
                 stack.pop()  # an OrderedDict's attributes: torch keeps a table of versions there
-                if type(stack[-1]) is not dict:
-                    raise ValueError("it sets the state of an object; only tensors are read from a weight file.")
+                _only(dict, stack[-1])
             case "STOP":
                 (result,) = stack
                 return result
             case other:
                 raise ValueError(f"its pickle uses {other}, which no file of tensors needs.")
     raise ValueError("its pickle has no end.")
+
+
+def _only(kind: type, item: Any) -> Any:
+    if type(item) is not kind:
+        raise ValueError(
+            f"its pickle treats a {type(item).__name__} as a {kind.__name__}, which no file of torch does."
+        )
+    return item
 
 
 def _global(module: str, name: str) -> Global:
