@@ -98,7 +98,7 @@ class Decoder:
                     header, filled = message, 0
                     frames = np.empty((len(header["indices"]), *header["shape"]), np.uint8)
                 elif kind == "frame":
-                    process.fill(memoryview(frames[filled]).cast("B"))
+                    process.take(message["slot"], frames[filled])
                     filled += 1
                     if filled == len(frames):
                         yield Snippet(header["start"], header["stop"], np.array(header["indices"], np.int64), frames)

@@ -1,16 +1,18 @@
 """The parent's end of one decode worker: start it, talk to it with a deadline, say how it died."""
 
+import mmap
 import os
 import select
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+
+import numpy as np
+from jaxtyping import UInt8
 
 from gvvad_jax.video import pipe
 
-PIPE_BYTES = 1 << 20
 START_SECONDS = 60
 
 
@@ -28,26 +30,23 @@ class Process:
     def __init__(self, memory_bytes: int, timeout_seconds: float):
         self.timeout_seconds = timeout_seconds
         self.log = tempfile.TemporaryFile()
-        # The same modules as here, whatever made them importable. One BLAS thread and two malloc arenas, for each
-        # reserves address space, which is what the limit counts.
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-            "MALLOC_ARENA_MAX": "2",
-        }
-        self.child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gvvad_jax.video.worker", str(memory_bytes), str(timeout_seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env=environment,
-            bufsize=0,
-        )
+        shared_bytes = max(1 << 20, memory_bytes // 8)  # only what is used of it takes memory
+        with _shared_file() as shared:
+            shared.truncate(shared_bytes)
+            self.memory = mmap.mmap(shared.fileno(), shared_bytes)
+            limits = [memory_bytes, 2 * timeout_seconds + 5, shared.fileno(), shared_bytes]
+            self.child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "gvvad_jax.video.worker", *map(str, limits)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.log,
+                pass_fds=[shared.fileno()],
+                env=_environment(),
+                bufsize=0,
+            )
         assert self.child.stdin is not None and self.child.stdout is not None
         self.to, self.back = self.child.stdin.fileno(), self.child.stdout.fileno()
         os.set_blocking(self.back, False)
-        _enlarge(self.back)
         self.poll = select.poll()
         self.poll.register(self.back, select.POLLIN)
         try:
@@ -62,36 +61,18 @@ class Process:
 
     def send(self, header: dict, payload: bytes) -> None:
         """Sends a request."""
-        try:
-            pipe.write_all(self.to, pipe.pack(header, len(payload)))
-            pipe.write_all(self.to, payload)
-        except BrokenPipeError:
-            raise Died(self._end()) from None
+        self._write(pipe.pack(header, len(payload)))
+        self._write(payload)
 
     def receive(self, seconds: float | None = None) -> dict:
-        """Gives the next message's header; the payload is read by `fill`."""
+        """Gives the next message, waiting up to `seconds` (default: the time limit) without a sign of life."""
+        return pipe.unpack(lambda count: self._read(count, seconds or self.timeout_seconds))[0]
 
-        def read(count: int) -> bytearray:
-            data = bytearray(count)
-            self.fill(memoryview(data), seconds)
-            return data
-
-        return pipe.unpack(read)[0]
-
-    def fill(self, view: memoryview, seconds: float | None = None) -> None:
-        """Reads exactly the bytes that fit into `view`."""
-        seconds = self.timeout_seconds if seconds is None else seconds
-        while view:
-            try:
-                count = os.readv(self.back, [view])
-            except BlockingIOError:
-                if not self.poll.poll(1000 * seconds):
-                    self.kill()
-                    raise Hung(f"no new frame for {seconds:g} s") from None
-                continue
-            if not count:
-                raise Died(self._end())
-            view = view[count:]
+    def take(self, slot: int, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Copies the frame that lies in a slot of the shared memory and gives the slot back."""
+        place = np.frombuffer(self.memory, np.uint8, frame.nbytes, slot * frame.nbytes)
+        np.copyto(frame, place.reshape(frame.shape))
+        self._write(bytes([slot]))
 
     def kill(self) -> None:
         """Ends the worker, whatever it is doing."""
@@ -101,8 +82,31 @@ class Process:
         except subprocess.TimeoutExpired:
             pass  # stuck in the kernel, for example on a network disk; nothing more can be done from here
         for stream in (self.child.stdin, self.child.stdout, self.log):
-            if stream is not None and not stream.closed:
+            if stream is not None:
                 stream.close()
+        self.memory.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            pipe.write_all(self.to, data)
+        except BrokenPipeError:
+            raise Died(self._end()) from None
+
+    def _read(self, count: int, seconds: float) -> bytes:
+        data = bytearray(count)
+        view = memoryview(data)
+        while view:
+            try:
+                got = os.readv(self.back, [view])
+            except BlockingIOError:
+                if not self.poll.poll(1000 * seconds):
+                    self.kill()
+                    raise Hung(f"no new frame for {seconds:g} s") from None
+                continue
+            if not got:
+                raise Died(self._end())
+            view = view[got:]
+        return bytes(data)
 
     def _end(self) -> str:
         try:
@@ -110,18 +114,29 @@ class Process:
         except subprocess.TimeoutExpired:
             status = None  # it closed its pipe and yet goes on
         self.log.seek(max(0, self.log.seek(0, os.SEEK_END) - 2000))
-        lines = self.log.read().decode(errors="replace").split("\n")
+        lines = [line.strip() for line in self.log.read().decode(errors="replace").split("\n") if line.strip()]
         self.kill()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         how = f"signal {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
-        return f"{how}: {last}" if last else how
+        return f"{how}: {lines[-1]}" if lines else how
 
 
-def _enlarge(fd: int) -> None:
-    """Gives the pipe a megabyte where the system allows it: fewer, larger reads."""
-    try:
-        import fcntl
+def _environment() -> dict[str, str]:
+    """The same modules as here, whatever made them importable, and an allocator that suits an address-space limit.
 
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    except (ImportError, AttributeError, OSError):
-        pass
+    One BLAS thread and one malloc arena, for each reserves address space. Frames are allocated and freed all the time:
+    memory that goes back to the system in between costs a page fault for each 4 KiB.
+    """
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    }
+
+
+def _shared_file():
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("gvvad-frames"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
