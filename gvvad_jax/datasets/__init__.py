@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 from jaxtyping import Int8
 
-from gvvad_jax.datasets import files, folder, ped2, tables
+from gvvad_jax.datasets import files, folder, ped2, shanghaitech, tables, tad, text, ubnormal, ucf_crime, xd_violence
 from gvvad_jax.datasets.entry import Entry
 from gvvad_jax.datasets.labels import SNIPPET_FRAMES, clip, intervals_from_labels, labels_from_intervals
 
@@ -26,7 +26,15 @@ __all__ = [
     "names",
 ]
 
-DATASETS: dict[str, ModuleType] = {"ped2": ped2, "folder": folder}
+DATASETS: dict[str, ModuleType] = {
+    "ucf": ucf_crime,
+    "xd": xd_violence,
+    "shanghaitech": shanghaitech,
+    "tad": tad,
+    "ped2": ped2,
+    "ubnormal": ubnormal,
+    "folder": folder,
+}
 FEATURE_ENDINGS = ("_i3d", "_clip_large", "_clip", "_videomae", "_emb")
 
 
@@ -64,10 +72,11 @@ def lookup(name: str, video: str, root: str | Path | None = None) -> Entry:
         known = {entry.id: entry for entry in entries(name, root)}
     for id in _spellings(video):
         if id in known:
-            return known[id]
-    entry = module.from_name(_spellings(video)[-1]) if hasattr(module, "from_name") else None
-    if entry is not None:
-        return entry
+            return module.complete(known[id], Path(root)) if root is not None and name == "ubnormal" else known[id]
+    if hasattr(module, "from_name"):
+        entry = module.from_name(_spellings(video)[2], None if root is None else Path(root))
+        if entry is not None:
+            return entry
     near = difflib.get_close_matches(_spellings(video)[1], known, n=3)
     hint = f"nearest: {', '.join(near)}" if near else f"it has {len(known)}, such as {', '.join(sorted(known)[:3])}"
     raise ValueError(f"{name} has no video '{video}'; {hint}")
@@ -87,9 +96,9 @@ def frame_labels(
             f"{name}: nobody marked frames of '{entry.id}' (split {entry.split}, label {entry.label}); "
             "frame labels exist where the annotation has intervals or the video is normal"
         )
+    labels, notes = labels_from_intervals(entry.intervals, num_frames, entry.id, slack=SNIPPET_FRAMES)
     if entry.num_frames is not None and abs(entry.num_frames - num_frames) > SNIPPET_FRAMES:
         logging.warning("%s: %d frames asked for, but %d as published", entry.id, num_frames, entry.num_frames)
-    labels, notes = labels_from_intervals(entry.intervals, num_frames, entry.id, slack=SNIPPET_FRAMES)
     for note in notes:
         logging.info("%s", note)
     return labels
@@ -98,6 +107,15 @@ def frame_labels(
 def label_from_name(name: str, video: str) -> int:
     """0 normal, 1 anomalous by the field's naming rule of data set `name` alone; -1 where the name says nothing."""
     return _dataset(name).label_from_name(_spellings(video)[2])
+
+
+def make_table(name: str, folder: str | Path) -> str:
+    """The text of the table of facts of data set `name`, from its raw annotation files in `folder` alone."""
+    module = _dataset(name)
+    found = module.annotated({}, files.check_root(Path(folder), name, "a folder of its raw annotation files"))
+    if not found:
+        raise FileNotFoundError(f"no annotation file of {name} in {folder}")
+    return tables.write(found.values(), module.SOURCE)
 
 
 def _dataset(name: str) -> ModuleType:
@@ -117,7 +135,13 @@ def _known(name: str, root: Path | None) -> dict[str, Entry]:
     if root is None or not hasattr(module, "annotated"):
         return facts(name)
     files.check_root(root, name, module.LAYOUT)
-    return module.annotated(facts(name), root)
+    return _annotated(name, root, text.stamp(root))
+
+
+@functools.lru_cache(maxsize=8)
+def _annotated(name: str, root: Path, stamp: tuple[tuple[str, int, int], ...]) -> dict[str, Entry]:
+    """Parsed once while the files stay as they are: a data set has hundreds of videos to look up."""
+    return _dataset(name).annotated(facts(name), root)
 
 
 def _spellings(video: str) -> list[str]:

@@ -28,13 +28,13 @@ def annotated(known: dict[str, Entry], root: Path) -> dict[str, Entry]:
     labels, split = text.find(root, "labels.json"), text.find(root, "split.json")
     if labels is not None and split is not None:
         known = known | _read_json(labels, split)
-    matlab = text.find(home(root), "UCSDped2.m", folders=("", "Test"))
+    matlab = text.find(root, "UCSDped2.m")
     intervals = read_matlab(matlab) if matlab is not None else {}
     return {id: replace(entry, intervals=intervals.get(id, entry.intervals)) for id, entry in known.items()}
 
 
 def read_matlab(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Test001 … in the order of the lines `TestVideoFile{end+1}.gt_frame = [61:180];`, which may hold several ranges."""
+    """Test001 … in the order of the lines `TestVideoFile{end+1}.gt_frame = [61:180];`; several ranges a line work."""
     found: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, line in text.lines(path):
         if "gt_frame" not in line or line.startswith("%"):

@@ -25,10 +25,11 @@ def write(entries: Iterable[Entry], comments: Iterable[str]) -> str:
 def read(path: Path, dataset: str) -> dict[str, Entry]:
     """The entries of a table by id."""
     entries: dict[str, Entry] = {}
-    rows = ((n, raw) for n, raw in enumerate(path.read_text("utf-8").splitlines(), start=1) if raw[:2] != "# ")
-    if tuple(next(rows, (0, ""))[1].split("\t")) != COLUMNS:
+    rows = list(enumerate(path.read_text("utf-8").splitlines(), start=1))
+    header = next((i for i, (_, raw) in enumerate(rows) if not raw.startswith("# ")), len(rows))
+    if [raw.split("\t") for _, raw in rows[header : header + 1]] != [list(COLUMNS)]:
         raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}")
-    for number, raw in rows:
+    for number, raw in rows[header + 1 :]:
         cells = raw.split("\t")
         label = text.integers(cells[2:3])
         if len(cells) != len(COLUMNS) or not label:

@@ -1,8 +1,15 @@
 """Lines of annotation files, and the one sentence that a malformed one gets (file, line, what was expected)."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+# Where annotation files lie under a root: beside the videos, or where a publisher's own archive puts them.
+ARCHIVES = ("Anomaly_Detection_splits", "test_frame_mask", "testing/test_frame_mask", "splits", "scripts")
+PED2 = ("Test", "UCSDped2/Test", "UCSD_Anomaly_Dataset.v1p2/UCSDped2/Test")
+FOLDERS = ("", "annotations", *ARCHIVES, *PED2)
+ENDINGS = (".txt", ".list", ".json", ".npz", ".npy", ".m")
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -37,7 +44,17 @@ def pairs(numbers: list[int]) -> tuple[tuple[int, int], ...] | None:
     return tuple(both) if all(0 <= s < e for s, e in both) else None
 
 
-def find(root: Path, *names: str, folders: tuple[str, ...] = ("", "annotations")) -> Path | None:
-    """The first of `names` that exists in `root` or one of its `folders`."""
-    candidates = (root / folder / name for name in names for folder in folders)
+def find(root: Path, *names: str) -> Path | None:
+    """The first of `names` that exists in `root` or one of `FOLDERS` in it."""
+    candidates = (root / folder / name for name in names for folder in FOLDERS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def stamp(root: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file that `find` may find: two equal stamps mean the same annotation."""
+    found = []
+    for folder in (root / folder for folder in FOLDERS):
+        if folder.is_dir():
+            with os.scandir(folder) as files:
+                found += [file for file in files if os.path.splitext(file.name)[1].lower() in ENDINGS]
+    return tuple(sorted((file.path, file.stat().st_mtime_ns, file.stat().st_size) for file in found))
