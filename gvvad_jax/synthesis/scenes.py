@@ -16,7 +16,7 @@ HEIGHT, WIDTH, FPS = 240, 320, 10
 STYLES = ("real", "synthetic")
 
 
-def clips(count: int, *, label: int, style: str, split: str, seed: int, num_frames: int = 96) -> Iterator[records.Video]:
+def clips(count: int, *, label: int, style: str, split: str, seed: int, num_frames: int = 80) -> Iterator[records.Video]:
     """Renders `count` clips as video records; the same arguments give the same bytes.
 
     An anomalous clip (label 1) has one interval of roughly 10 to 40 % of its frames, beginning anywhere. Backgrounds,
@@ -60,7 +60,7 @@ def _clip(
         speed = (WIDTH + 40) / length
         fast = _mover(random, speed=speed * random.choice([-1, 1]), size=random.choice([[44, 20], [24, 26]]))
         fast["x"] = -20.0 if fast["speed"] > 0 else WIDTH + 20.0
-    noise = 5.0 if style == "real" else 1.5
+    noise = 3.0 if style == "real" else 1.0
     frames = np.empty((num_frames, HEIGHT, WIDTH, 3), np.uint8)
     for t in range(num_frames):
         image = background.copy()
