@@ -8,12 +8,19 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from PIL import Image
+
+from gvvad_jax.video import whole
 
 # Demuxers that are containers or streams of video. FFmpeg also opens text as `tty`, pictures, playlists that name other
 # files (hls, concat) and devices: those must never be tried.
@@ -24,21 +31,7 @@ VIDEO_FORMATS = (
 )
 # Opened only so that the sentence can say that there is no video stream.
 AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf,dts,wv,ape,tta"
-RAW_FORMATS = {
-    "h264",
-    "hevc",
-    "vvc",
-    "av1",
-    "obu",
-    "m4v",
-    "mpegvideo",
-    "h261",
-    "h263",
-    "vc1",
-    "cavsvideo",
-    "mjpeg",
-    "dirac",
-}
+RAW_FORMATS = set("h264,hevc,vvc,av1,obu,m4v,mpegvideo,h261,h263,vc1,cavsvideo,mjpeg,dirac".split(","))
 OPTIONS = {"format_whitelist": f"{VIDEO_FORMATS},{AUDIO_FORMATS}", "protocol_whitelist": "file"}
 
 
@@ -46,17 +39,20 @@ class Container:
     """Iterating gives decoded frames; `rgb` converts one; `fps` and `notes` are complete once the iteration is."""
 
     def __init__(self, source: Path | bytes, threads: int):
+        self.source = source
         self.notes: list[str] = []
         self.fps: float | None = None
         self.reformatter = VideoReformatter()
         self.container = _open(source)
         try:
-            self.stream = self.container.streams.best("video")
-            if self.stream is None or "attached_pic" in _disposition(self.stream):
-                raise ValueError("has no video stream")
-            if self.stream.codec_context is None:
+            stream = self.container.streams.best("video")
+            if not isinstance(stream, VideoStream) or _is_cover(stream):
+                cut = whole.damage(source)
+                raise ValueError(f"has no video stream{' and ' + cut if cut else ''}")
+            if stream.codec_context is None:
                 raise ValueError("holds a video codec that FFmpeg cannot decode")
-            videos = [s for s in self.container.streams.video if "attached_pic" not in _disposition(s)]
+            self.stream = stream
+            videos = [s for s in self.container.streams.video if not _is_cover(s)]
             if len(videos) > 1:
                 self.notes.append(f"{len(videos)} video streams: stream {self.stream.index} is read")
             self.stream.thread_type = "AUTO"
@@ -74,33 +70,41 @@ class Container:
         clock, size, count, corrupt, interlaced = _Clock(), None, 0, 0, False
         try:
             for packet in self.container.demux(self.stream):
-                for frame in packet.decode():
+                for frame in self.stream.decode(packet):
                     if size is None:
                         size = (frame.width, frame.height)
                     elif size != (frame.width, frame.height):
                         raise ValueError(
-                            f"changes from {size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {count}; "
-                            "cut it there into two videos"
+                            f"changes from {size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at "
+                            f"frame {count}; cut it there into two videos"
                         )
                     clock.add(frame.pts)
                     corrupt += frame.is_corrupt
                     interlaced |= frame.interlaced_frame
                     count += 1
                     yield frame
-        except av.error.FFmpegError as error:
+            self._conclude(clock, count, corrupt, interlaced)
+        except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
-            promised = f" of the {self.promised} its container promises" if self.promised else ""
-            raise ValueError(f"breaks off after {count} frames{promised} ({_reason(error)})") from error
+            cut = whole.damage(self.source)
+            why = cut.removeprefix("is ") if cut else _reason(error)
+            raise ValueError(f"breaks off after {_frames(count)}{self._of_promised()}: {why}") from error
         finally:
-            self.container.close()
-        self._conclude(clock, count, corrupt, interlaced)
+            self.container.close()  # whose streams must not be asked for anything from here on
+
+    def _of_promised(self) -> str:
+        return f" of the {self.promised} that its container promises" if self.promised else ""
 
     def _conclude(self, clock: "_Clock", count: int, corrupt: int, interlaced: bool) -> None:
+        if self.promised != count or self.container.format.name == "gif":  # whose frames FFmpeg counts itself
+            cut = whole.damage(self.source)
+            if cut:  # or the rest of the video would be missing without a word, and labels would not fit
+                raise ValueError(f"{cut}; {_frames(count)}{self._of_promised()} could be read")
         if self.promised and self.promised != count:
-            self.notes.append(f"the container promises {self.promised} frames, {count} were decoded")
+            self.notes.append(f"the container promises {_frames(self.promised)}, {count} were decoded")
         if corrupt:
-            self.notes.append(f"{corrupt} frames are damaged")
+            self.notes.append(f"damaged frames, which FFmpeg patched up: {corrupt}")
         if interlaced:
             self.notes.append("interlaced: the two fields of a frame are left as they are")
         if self.container.format.name in RAW_FORMATS:
@@ -115,7 +119,7 @@ class Container:
 
     def rgb(self, frame: VideoFrame) -> np.ndarray:
         """Converts to uint8 [height, width, 3] and turns it upright."""
-        plane = self.reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
+        plane: Any = self.reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : 3 * frame.width]
         return upright(rows.reshape(frame.height, frame.width, 3), display_matrix(frame))
 
@@ -152,19 +156,20 @@ class _Clock:
         return (self.count - 1) / ((self.last - self.first) * time_base)
 
 
-def _open(source: Path | bytes) -> av.container.InputContainer:
+def _open(source: Path | bytes) -> InputContainer:
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
         return av.open(file, mode="r", options=dict(OPTIONS), metadata_errors="replace")
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
         picture = _picture_format(source)
         if picture:
             raise ValueError(f"is a single {picture} picture; give the folder of pictures as the video") from error
-        if isinstance(error, av.error.ArgumentError):
-            raise ValueError("is not a video container") from error
-        raise ValueError(f"cannot be opened as a video ({_reason(error)}); it may be cut off or not a video") from error
+        if isinstance(error, ArgumentError):
+            raise ValueError("is not a video: its content is no container that is read here") from error
+        cut = whole.damage(source)
+        raise ValueError(cut or f"cannot be opened as a video ({_reason(error)})") from error
 
 
 def _picture_format(source: Path | bytes) -> str | None:
@@ -175,12 +180,17 @@ def _picture_format(source: Path | bytes) -> str | None:
         return None
 
 
-def _reason(error: av.error.FFmpegError) -> str:
+def _is_cover(stream: Stream) -> bool:
+    """Is it the picture of a music album?"""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _frames(count: int) -> str:
+    return f"{count:,} frame{'' if count == 1 else 's'}"
+
+
+def _reason(error: FFmpegError) -> str:
     return f"FFmpeg: {error.strerror or type(error).__name__}"
-
-
-def _disposition(stream: av.stream.Stream) -> set[str]:
-    return {flag.name for flag in type(stream.disposition) if flag in stream.disposition and flag.name}
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:

@@ -1,12 +1,12 @@
 """Views of a frame: centre, five, ten crops, or overlapping tiles; every view is `size` x `size` pixels.
 
-centre, five and ten: the shorter side is resized to size * 256 / 224 (256 for 224), aspect kept, then square crops are cut
-(for the centre this is the same as EfficientNet's evaluation crop of 0.875 of the shorter side). The order is VadCLIP's:
-0 centre, 1 top left, 2 top right, 3 bottom left, 4 bottom right, 5-9 the same five mirrored. RTFM's I3D features squash
-the frame to 256 x 256 instead, and I3D extractors put the centre last: features of other programs may be in another order.
+centre, five and ten: the shorter side is resized to size * 256 / 224 (256 for 224), aspect kept, then square crops are
+cut. For the centre this equals EfficientNet's evaluation crop, 0.875 of the shorter side. The order is VadCLIP's: 0
+centre, 1 top left, 2 top right, 3 bottom left, 4 bottom right, 5-9 the same five mirrored. RTFM's I3D features squash
+the frame to 256 x 256 instead, and I3D extractors put the centre last: published features may lie in another order.
 tiles: the frame is resized, aspect not kept, to (columns + 1) x (rows + 1) half tiles, so that neighbouring tiles
-overlap by half; 5x3 tiles of 224 are 672 x 448 pixels. Row by row from the top left. The number of views never depends on
-the frame's size, so that it is constant in a set.
+overlap by half; 5x3 tiles of 224 are 672 x 448 pixels. Row by row from the top left.
+The number of views never depends on the frame's size, so it is constant in a set.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+FORMATS = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "TIFF",
+    "BMP",
+    "WEBP",
+    "GIF",
+    "PPM",
+)  # Pillow starts programs for some others, such as EPS
 
 
 def natural_key(name: str) -> tuple:
@@ -31,7 +41,7 @@ class Folder:
             p for p in path.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith(".") and p.is_file()
         ]
         if not pictures:
-            raise ValueError(f"holds no picture ({' '.join(sorted(ENDINGS))})")
+            raise ValueError(f"holds no picture ({' '.join(ENDINGS)})")
         self.pictures = sorted(pictures, key=lambda p: natural_key(p.name))
         self._check_names()
 
@@ -41,7 +51,7 @@ class Folder:
             other = seen.setdefault(picture.stem, picture.name)
             if other != picture.name:
                 raise ValueError(f"holds {other} and {picture.name}, two pictures of one frame; remove one kind")
-        numbers = [re.search(r"(\d+)$", p.stem) for p in self.pictures]
+        numbers = [re.search(r"([0-9]+)$", p.stem) for p in self.pictures]
         values = sorted({int(n[1]) for n in numbers if n})
         if len(values) == len(self.pictures) and values[-1] - values[0] + 1 > len(values):
             self.notes.append(f"{len(values)} pictures are numbered {values[0]} to {values[-1]}: some are missing")
@@ -57,7 +67,7 @@ class Folder:
     def rgb(self, path: Path) -> np.ndarray:
         """Opens a picture as uint8 [height, width, 3], turned upright by its EXIF note."""
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 pixels = self._pixels(image, path.name)
         except MemoryError:
             raise

@@ -1,4 +1,4 @@
-"""Snippets: T = max(1, F // 16) runs of 16 frames, the last one taking what is left, and which of their frames are kept.
+"""Snippets: T = max(1, F // 16) runs of 16 frames, the last taking what is left, and which of their frames are kept.
 
 The decode worker imports this module, so it needs nothing heavier than NumPy.
 """
@@ -33,7 +33,7 @@ def bounds(num_frames: int, snippet_frames: int = 16) -> Int[np.ndarray, "snippe
 
 
 def chosen(start: int, stop: int, frames_per_snippet: Keep) -> Int[np.ndarray, " n"]:
-    """Lists the kept frames of [start, stop): the middles of `frames_per_snippet` equal parts, so 1 is the middle frame.
+    """Lists the kept frames of [start, stop): the middles of `frames_per_snippet` equal parts, so 1 is the middle one.
 
     Where the snippet has no more frames than that, or for "all", every frame is kept.
     """

@@ -117,12 +117,21 @@ def decode(request: dict, payload: bytes, link: Link) -> None:
     link.send(kind="done", num_frames=count, fps=source.fps, shape=shape, notes=source.notes)
 
 
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    try:
+        resource.setrlimit(kind, (value, value))
+    except (ValueError, OSError) as error:  # macOS refuses a limit on address space
+        print(f"limit {kind} of {value} is not possible here: {error}", file=sys.stderr)
+
+
 def main() -> None:
     """Serves requests until stdin ends: worker.py MEMORY_BYTES ALARM_SECONDS SHARED_FD SHARED_BYTES."""
     memory_bytes, alarm_seconds, shared, shared_bytes = (float(argument) for argument in sys.argv[1:])
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES))  # nothing to write but complaints on stderr
+    _limit(resource.RLIMIT_AS, int(memory_bytes))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, LOG_BYTES)  # it has nothing to write but complaints on stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it closes our stdin
     link = Link(os.dup(1), int(shared), int(shared_bytes), alarm_seconds)
     os.dup2(2, 1)
