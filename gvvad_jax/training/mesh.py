@@ -1,0 +1,43 @@
+"""The devices that a training step is laid over, and arrays that all of them hold."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+
+def make(batch: int) -> Mesh:
+    """The largest number of devices, equal in every process, that divides `batch` (videos a group)."""
+    processes, local = jax.process_count(), jax.local_device_count()
+    if batch < 1 or batch % processes:
+        raise ValueError(f"batch={batch} does not divide by {processes} processes; change one of them.")
+    each = max(n for n in range(1, local + 1) if batch % (n * processes) == 0)
+    # Process after process: its devices then hold the block of the batch that the process reads.
+    devices = [[d for d in jax.devices() if d.process_index == p][:each] for p in range(processes)]
+    if each < local:
+        logging.warning("%s", description(each * processes, batch))
+    return Mesh(np.array(devices).ravel(), ("data",), axis_types=(AxisType.Auto,))
+
+
+def description(devices: int, batch: int) -> str:
+    """How many devices work, and why not all."""
+    total = jax.device_count()
+    if devices == total:
+        return f"laid over {devices} device{'s' * (devices > 1)}"
+    return f"laid over {devices} of {total} devices: the largest number that divides batch={batch}"
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The sharding of what every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """The arrays of a tree on every device of the mesh; process 0's values count."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        tree = multihost_utils.broadcast_one_to_all(tree)
+    return jax.device_put(tree, replicated(mesh))
