@@ -56,10 +56,14 @@ def test_failures_are_one_line_each_on_stderr_and_in_the_file(tmp_path, capsys):
     errors.add("b.mp4", "b.mp4: empty")
     assert errors.status == 1
     rows = [json.loads(line) for line in (tmp_path / "out" / "errors.jsonl").read_text().splitlines()]
-    assert rows == errors.read() == [
-        {"id": "a.mp4", "error": "a.mp4: broken at frame 3"},
-        {"id": "b.mp4", "error": "b.mp4: empty"},
-    ]
+    assert (
+        rows
+        == errors.read()
+        == [
+            {"id": "a.mp4", "error": "a.mp4: broken at frame 3"},
+            {"id": "b.mp4", "error": "b.mp4: empty"},
+        ]
+    )
     assert len(capsys.readouterr().err.splitlines()) == 2
     errors.clear()
     assert errors.read() == []
