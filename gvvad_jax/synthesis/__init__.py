@@ -1,1 +1,1 @@
-"""The half that makes video: for now the embedded renderer alone; descriptions, generators and the filter come later."""
+"""The half that makes video: the embedded renderer alone so far."""

@@ -16,7 +16,9 @@ HEIGHT, WIDTH, FPS = 240, 320, 10
 STYLES = ("real", "synthetic")
 
 
-def clips(count: int, *, label: int, style: str, split: str, seed: int, num_frames: int = 80) -> Iterator[records.Video]:
+def clips(
+    count: int, *, label: int, style: str, split: str, seed: int, num_frames: int = 80
+) -> Iterator[records.Video]:
     """Renders `count` clips as video records; the same arguments give the same bytes.
 
     An anomalous clip (label 1) has one interval of roughly 10 to 40 % of its frames, beginning anywhere. Backgrounds,
@@ -77,7 +79,7 @@ def _background(random: np.random.Generator, style: str) -> Float[np.ndarray, "h
     """Ground of smooth blotches with a lighter path across it, lit unevenly in the real style."""
     blotches = random.normal(0.0, 1.0, (HEIGHT // 20 + 1, WIDTH // 20 + 1)).repeat(20, 0).repeat(20, 1)[:HEIGHT, :WIDTH]
     for axis in (0, 1):
-        blotches = sum(np.roll(blotches, shift, axis) for shift in range(-12, 13)) / 25
+        blotches = np.mean([np.roll(blotches, shift, axis) for shift in range(-12, 13)], 0)
     colour = random.uniform(70, 150, 3) * (1.0 if style == "real" else np.array([1.15, 1.0, 0.85]))
     image = colour + 25.0 * blotches[..., None]
     top = int(random.integers(70, 110))
