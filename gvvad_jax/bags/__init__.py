@@ -2,5 +2,6 @@
 
 from gvvad_jax.bags.batches import Stream, place, training_stream
 from gvvad_jax.bags.segments import rows, segment
+from gvvad_jax.bags.sets import Sets, Texts, open_sets, open_test
 
-__all__ = ["Stream", "place", "rows", "segment", "training_stream"]
+__all__ = ["Sets", "Stream", "Texts", "open_sets", "open_test", "place", "rows", "segment", "training_stream"]

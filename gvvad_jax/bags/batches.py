@@ -1,7 +1,7 @@
 """Feature and text records → bag batches of fixed shape: a process's block of each global batch, and its placement."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -31,7 +31,7 @@ class Stream:
         segments: int,
         batch: int,
         short: str,
-        text: Any,
+        text: Mapping[str, np.ndarray] | None,
         process: tuple[int, int],
     ):
         """See training_stream, which makes one."""
@@ -44,7 +44,7 @@ class Stream:
         reader, place = self.places[chosen[0]]
         first = reader[place]  # says how many crops and columns all have
         self.crops, self.width = first.visual.shape[1:]
-        self.text_width = None if text is None else self._text_record(first.id).vectors.shape[1]
+        self.text_width = None if text is None else self._text(first.id).shape[1]
         size = len(chosen) * segments * 4 * (self.crops * self.width + (self.text_width or 0))
         self._kept: dict[int, tuple[Bag, Bag | None]] | None = None
         if size <= KEPT_BYTES:
@@ -115,20 +115,18 @@ class Stream:
         visual = np.ascontiguousarray(np.swapaxes(visual, 0, 1))  # [L, C, F] -> [C, L, F]
         if self.text is None:
             return (visual, mask), None
-        text = self._text_record(record.id)
-        records.require_finite(text)
-        return (visual, mask), self._fit(text.vectors)
+        return (visual, mask), self._fit(self._text(record.id))
 
     def _fit(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.short == "mask":
             return segments.rows(x, self.segments)
         return segments.segment(x, self.segments), np.ones(self.segments, bool)
 
-    def _text_record(self, id: str) -> Any:
-        for reader in self.text:
-            if id in reader:
-                return reader.by_id(id)
-        raise ValueError(f"{id}: no text vectors in {', '.join(str(reader.path) for reader in self.text)}.")
+    def _text(self, id: str) -> np.ndarray:
+        assert self.text is not None
+        if id not in self.text:
+            raise ValueError(f"{id}: no text vectors in data.text; caption it with tools/caption.py, or leave it out.")
+        return self.text[id]
 
     def _category(self, row: dict[str, Any]) -> int:
         """0 for normal videos, else the place among `categories`."""
@@ -165,7 +163,7 @@ def training_stream(
     synthetic_share: float | None = None,
     fraction: float = 1.0,
     data_seed: int = 0,
-    text: Sequence[Any] | None = None,
+    text: Mapping[str, np.ndarray] | None = None,
     process_index: int = 0,
     process_count: int = 1,
     drop_last: bool = False,
@@ -174,7 +172,7 @@ def training_stream(
 
     `batch`: videos a group (paired: pairs). `short`: videos of fewer snippets than `segments` repeat them, or keep
     them behind a mask. `synthetic_share`: a fixed share of each group's batch, rounded to whole videos; None: as the
-    classes hold them. `text`: readers of sentence vectors, joined by id. Process p of n gets block p of every batch.
+    classes hold them. `text`: sentence vectors by id. Process p of n gets block p of every batch.
     """
     if short not in ("repeat", "mask"):
         raise ValueError(f"data.short is {short!r}; choose one of repeat, mask.")

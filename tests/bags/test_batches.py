@@ -99,15 +99,17 @@ def test_text_is_joined_by_id_and_segmented_alike(readers, tmp_path):
         for id, _, _, snippets in REAL + GENERATED:
             writer.add(records.Text(id=id, vectors=rng.normal(size=(snippets + 1, 2)).astype(np.float32)))
     text = records.reader(tmp_path / "text")
-    stream = bags.training_stream(readers, segments=6, batch=2, short="mask", text=[text])
+    stream = bags.training_stream(readers, segments=6, batch=2, short="mask", text=bags.Texts([text]))
     batch = stream[0]
     assert batch.text.shape == (2, 2, 6, 2)
     for flat, id in enumerate(stream.ids(0)):
         vectors, mask = segments.rows(text.by_id(id).vectors, 6)
         assert (batch.text[flat // 2, flat % 2] == vectors).all()
         assert (batch.text_mask[flat // 2, flat % 2] == mask).all()
-    with pytest.raises(ValueError, match="a0: no text vectors in"):
-        bags.training_stream(readers, segments=6, batch=2, text=[text.select(lambda row: row["id"] != "a0")])
+    with pytest.raises(ValueError, match="a0: no text vectors in data.text"):
+        bags.training_stream(
+            readers, segments=6, batch=2, text=bags.Texts([text.select(lambda row: row["id"] != "a0")])
+        )
 
 
 def test_statistics_come_from_real_normal_snippets(readers):
