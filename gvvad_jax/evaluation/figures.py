@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gvvad_jax.evaluation import frames, metrics
+from gvvad_jax.evaluation import frame_metrics, frames
 from gvvad_jax.evaluation.videos import Known, TestVideo, known
 
 
@@ -20,26 +20,26 @@ def full_metrics(videos: Sequence[TestVideo], seed: int = 0) -> dict[str, Any] |
     videos = [video for video in videos if video.labels is not None and len(video.labels)]
     if not videos:
         return None
-    scores, labels = metrics.checked([v.scores for v in videos], [v.labels for v in videos])
-    joined = metrics.runs(scores, labels)
+    scores, labels = frame_metrics.checked([v.scores for v in videos], [v.labels for v in videos])
+    joined = frame_metrics.runs(scores, labels)
     positive = np.array([bool(x.any()) for x in labels])
     anomalous = np.array([p if v.label < 0 else v.label == 1 for v, p in zip(videos, positive, strict=True)])
-    figures: dict[str, Any] = metrics.summarise(joined, anomalous, ~anomalous)
+    figures: dict[str, Any] = frame_metrics.summarise(joined, anomalous, ~anomalous)
     if (anomalous != positive).any():
-        figures["auc_positive_frames"] = metrics.auc(metrics.of_videos(joined, positive))
+        figures["auc_positive_frames"] = frame_metrics.auc(frame_metrics.of_videos(joined, positive))
     figures["per_class"] = _per_class(videos, joined, anomalous)
-    figures["interval"] = metrics.interval(joined, anomalous, seed)
+    figures["interval"] = frame_metrics.interval(joined, anomalous, seed)
     return figures
 
 
-def _per_class(videos: Sequence[TestVideo], joined: metrics.Runs, anomalous: np.ndarray) -> dict[str, Any]:
+def _per_class(videos: Sequence[TestVideo], joined: frame_metrics.Runs, anomalous: np.ndarray) -> dict[str, Any]:
     categories = np.array([video.category for video in videos])
     table = {}
     for category in sorted({str(c) for c in categories[anomalous] if c}):
         own = anomalous & (categories == category)
         table[category] = {
-            "auc": metrics.auc(metrics.of_videos(joined, own | ~anomalous)),
-            "auc_alone": metrics.auc(metrics.of_videos(joined, own)),
+            "auc": frame_metrics.auc(frame_metrics.of_videos(joined, own | ~anomalous)),
+            "auc_alone": frame_metrics.auc(frame_metrics.of_videos(joined, own)),
             "videos": int(own.sum()),
         }
     return table
@@ -85,6 +85,9 @@ def _baseline(
         frames.stretch(scores[id], len(video.scores), 1 if per_frame else video.snippet_frames)
         for id, video in videos.items()
     ]
-    joined = metrics.runs(stretched, [video.labels for video in videos.values()])
+    joined = frame_metrics.runs(stretched, [video.labels for video in videos.values()])
     anomalous = np.array([video.label == 1 for video in videos.values()])
-    return {"auc": metrics.auc(joined), "auc_anomalous": metrics.auc(metrics.of_videos(joined, anomalous))}
+    return {
+        "auc": frame_metrics.auc(joined),
+        "auc_anomalous": frame_metrics.auc(frame_metrics.of_videos(joined, anomalous)),
+    }

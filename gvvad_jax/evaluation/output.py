@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gvvad_jax import records
+from gvvad_jax.evaluation import report
 from gvvad_jax.evaluation.videos import TestVideo
 
 
@@ -19,6 +20,7 @@ def write(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_scores(folder / "scores.npz", videos)
+    report.write(folder, videos, metrics, summary)
     write_summary(folder / "summary.json", summary)
 
 

@@ -138,6 +138,22 @@ def _weighted(joined: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     return truth[keep], score[keep], weight[keep]
 
 
+def costs(joined: Runs, num_videos: int) -> Float[np.ndarray, " {num_videos}"]:
+    """How much of the area above the ROC curve each video causes; the costs sum to 1 − AUC.
+
+    A pair of frames in the wrong order (a tie: half of one) is charged to its two videos in equal parts.
+    """
+    levels, index = np.unique(joined.score, return_inverse=True)
+    positive, negative = (np.bincount(index, weights=w, minlength=len(levels)) for w in joined[1:3])
+    pairs = positive.sum() * negative.sum()
+    if not pairs:
+        return np.zeros(num_videos)
+    above = negative.sum() - np.cumsum(negative) + negative / 2
+    below = np.cumsum(positive) - positive / 2
+    wrong = joined.positive * above[index] + joined.negative * below[index]
+    return np.bincount(joined.video, weights=wrong, minlength=num_videos) / (2 * pairs)
+
+
 def interval(
     joined: Runs, anomalous: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> dict[str, object]:

@@ -1,0 +1,112 @@
+"""One self-contained HTML page: figures, tables, a chart, curves of videos, notes. The template is page.jinja."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from jaxtyping import Num
+
+from gvvad_jax import records
+from gvvad_jax.reports import vector
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A large number with its name, and one line on how to read it."""
+
+    name: str
+    value: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A table cell that also shows its number as a bar from 0 to 1."""
+
+    value: float | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A table cell that leads to another place of the page or to a file beside it."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, numbers, Bars and Links under a heading; `strong` are the numbers of emphasised rows."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    text: str = ""
+    strong: Sequence[int] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A video's scores; `anchor` names its place in the page, `media` is a video file for the player, once there."""
+
+    id: str
+    scores: Num[np.ndarray, " frames"]
+    anchor: str
+    intervals: Sequence[tuple[int, int]] | None = ()
+    caption: str = ""
+    tag: str = ""
+    anomalous: bool = False
+    fps: float | None = None
+    picture: str = ""
+    media: str = ""
+    threshold: float | None = None
+
+    @property
+    def svg(self) -> str:
+        """The drawing."""
+        return vector.curve(self.scores, self.intervals, self.threshold, f"Score of {self.id} over its frames")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the video is, where its frame rate is known."""
+        return len(self.scores) / self.fps if self.fps else None
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What a page shows, top to bottom."""
+
+    title: str
+    subtitle: str = ""
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    roc: Mapping[str, Any] = field(default_factory=dict)
+    curves: Sequence[Curve] = ()
+    curves_text: str = ""
+    notes: Sequence[str] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render(page: Page) -> str:
+    """The page as text; everything that comes from data is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.tests["bar"] = lambda cell: isinstance(cell, Bar)
+    environment.tests["link"] = lambda cell: isinstance(cell, Link)
+    chart = vector.roc({name: points for name, points in page.roc.items()}) if page.roc else ""
+    return environment.get_template("page.jinja").render(page=page, roc=chart)
+
+
+def write(path: str | Path, page: Page) -> None:
+    """Writes the page, whole or not at all."""
+    with records.atomic_write(path) as file:
+        file.write(render(page).encode())
