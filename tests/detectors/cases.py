@@ -1,0 +1,72 @@
+"""Random detectors and batches that the detector tests share."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from gvvad_jax import detectors
+from gvvad_jax.batch import Batch
+from gvvad_jax.losses import ssls
+
+EVERY = [(name, variant) for name in detectors.names() for variant in detectors.variants(name)]
+
+
+def detector(name="rtfm", variant=None, width=12, *, generic=True, seed=0, blocks=(), **switches):
+    """A detector with fitted inputs; generic: random norms and statistics too, as after training."""
+    made = detectors.create(name, detectors.Inputs(width, blocks=blocks), variant, seed, **switches)
+    rng = np.random.default_rng(seed)
+    made.fit_inputs([rng.normal(size=(200, width)) * 1.5 + 0.2])
+    if generic:
+        for path, leaf in nnx.to_flat_state(nnx.state(made, nnx.Any(nnx.Param, nnx.BatchStat))):
+            if path[-1] != "kernel":
+                value = 0.2 * rng.normal(size=leaf.shape)
+                leaf[...] = jnp.asarray(np.abs(value) + 0.7 if path[-1] in ("var", "scale") else value, jnp.float32)
+    return made
+
+
+def videos(lengths, crops=2, width=12, seed=0):
+    """One array [C, T, F] a video."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(crops, n, width)).astype(np.float32) for n in lengths]
+
+
+def batch(arrays, length, synthetic=None, junk=1e3):
+    """Paired batch of 2B videos, normal first, padded to `length` with values that must not count."""
+    half = len(arrays) // 2
+    crops, _, width = arrays[0].shape
+    visual = np.full((len(arrays), crops, length, width), junk, np.float32)
+    mask = np.zeros((len(arrays), length), bool)
+    for i, x in enumerate(arrays):
+        visual[i, :, : x.shape[1]], mask[i, : x.shape[1]] = x, True
+    pair = lambda a: jnp.asarray(a).reshape(2, half, *np.shape(a)[1:])  # noqa: E731
+    zeros = pair(np.zeros(len(arrays), np.int32))
+    label = pair(np.repeat(np.array([0, 1], np.int32), half))
+    flags = zeros if synthetic is None else pair(np.asarray(synthetic, np.int32))
+    return Batch(pair(visual), None, pair(mask), None, label, zeros, flags, zeros)
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "statistics", "mode", "names"))
+def _losses(graph, params, rest, b, weight, key, coefficients, statistics, mode, names):
+    def loss(p):
+        made = nnx.merge(graph, p, rest, copy=True)
+        outputs = made(b.visual, None, b.mask, key=key, statistics=statistics)
+        given = None if names is None else dict(zip(names, coefficients, strict=True))
+        terms = made.terms(outputs, b, 0, given)
+        total, values = ssls.combine(terms, b.synthetic.reshape(-1), weight, mode)
+        return total, (values, outputs, nnx.state(made, nnx.Not(nnx.Param)))
+
+    return jax.value_and_grad(loss, has_aux=True)(params)
+
+
+def losses(made, b, weight=1.0, key=None, statistics="batch", mode="off", coefficients=None):
+    """(total, terms, outputs, gradients, state after the step) in one jitted call."""
+    graph, params, rest = nnx.split(made, nnx.Param, ...)
+    names = None if coefficients is None else tuple(coefficients)
+    values = () if coefficients is None else tuple(jnp.float32(v) for v in coefficients.values())
+    (total, (terms, outputs, state)), gradients = _losses(
+        graph, params, rest, b, jnp.float32(weight), key, values, statistics, mode, names
+    )
+    return total, terms, outputs, gradients, state
