@@ -72,7 +72,11 @@ def lookup(name: str, video: str, root: str | Path | None = None) -> Entry:
         known = {entry.id: entry for entry in entries(name, root)}
     for id in _spellings(video):
         if id in known:
-            return module.complete(known[id], Path(root)) if root is not None and name == "ubnormal" else known[id]
+            return (
+                module.complete(known[id], Path(root))
+                if root is not None and hasattr(module, "complete")
+                else known[id]
+            )
     if hasattr(module, "from_name"):
         entry = module.from_name(_spellings(video)[2], None if root is None else Path(root))
         if entry is not None:

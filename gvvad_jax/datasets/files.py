@@ -42,13 +42,13 @@ def count_pictures(folder: Path) -> int:
 def videos(root: Path) -> list[tuple[str, Path]]:
     """(path under `root` without its ending, with `/`; the file or folder of pictures), sorted; ids may repeat.
 
-    Links are followed, except one that leads back above itself. A folder of pictures is a video if nothing else lies in
-    it, and may itself be named like a file (`Normal_001.mp4/`, as TAD is published). `root` itself may be one.
+    Links are followed, except back to a folder on the way to them. A folder of pictures is a video if nothing else
+    lies in it, and may be named like a file (`Normal_001.mp4/`, as TAD is published). `root` itself may be one.
     """
     found = []
     for folder, subfolders, names in os.walk(root, followlinks=True):
         here = Path(folder)
-        subfolders[:] = sorted(name for name in subfolders if is_visible(name) and not _is_loop(here, name))
+        subfolders[:] = sorted(name for name in subfolders if is_visible(name) and not _is_loop(root, here, name))
         names = [name for name in names if is_visible(name)]
         relative = here.relative_to(root)
         if names and not subfolders and all(Path(name).suffix.lower() in PICTURE_ENDINGS for name in names):
@@ -111,6 +111,7 @@ def refuse_missing(missing: list[str], dataset: str, root: Path, expected: int, 
     logging.warning("%s; skipped", sentence)
 
 
-def _is_loop(folder: Path, name: str) -> bool:
-    target, here = os.path.realpath(folder / name), os.path.realpath(folder)
-    return here == target or here.startswith(target.rstrip(os.sep) + os.sep)
+def _is_loop(root: Path, folder: Path, name: str) -> bool:
+    """Whether `name` in `folder` is, behind its links, one of the folders that led to it from `root`."""
+    steps = [folder, *folder.parents][: len(folder.relative_to(root).parts) + 1]
+    return os.path.realpath(folder / name) in {os.path.realpath(step) for step in steps}
