@@ -53,7 +53,11 @@ def untrained_baselines(
     On Ped2 the label alone reaches 0.96: most test videos are wholly normal, so a figure means little without these.
     """
     frames.check_tail(tail)
-    facts = known(reader)
+    return baselines_of(known(reader), videos)
+
+
+def baselines_of(facts: Sequence[Known], videos: Sequence[TestVideo]) -> dict[str, dict[str, float | None] | None]:
+    """`untrained_baselines` of videos that need not be records."""
     stored = sorted({name for fact in facts for name in fact.baseline_names})
     by_id = {video.id: video for video in videos if video.labels is not None and len(video.labels)}
     table: dict[str, Any] = {name: None for name in ("frame_difference", *stored)}

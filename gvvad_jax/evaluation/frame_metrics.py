@@ -164,6 +164,33 @@ def interval(
     A bin is one score where there are at most 4,096 of them, else it holds an equal share of frames and its ties
     count half. Resamples without both classes are dropped and counted.
     """
+    everything, ap, inside = _resampled(joined, anomalous, seed, resamples)
+    return {
+        "auc": _bounds(everything, level),
+        "ap": _bounds(ap, level),
+        "auc_anomalous": _bounds(inside, level),
+        "level": level,
+        "resamples": resamples,
+        "dropped": int((~np.isfinite(everything)).sum()),
+        "videos": len(anomalous),
+    }
+
+
+def difference(
+    joined: Runs, other: Runs, anomalous: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
+) -> dict[str, object]:
+    """Bootstrap interval of what `joined` has above `other`: the same videos are drawn for both in each resample."""
+    first, second = (_resampled(x, anomalous, seed, resamples) for x in (joined, other))
+    return {
+        "auc": _bounds(first[0] - second[0], level),
+        "ap": _bounds(first[1] - second[1], level),
+        "auc_anomalous": _bounds(first[2] - second[2], level),
+        "level": level,
+    }
+
+
+def _resampled(joined: Runs, anomalous: np.ndarray, seed: int, resamples: int) -> tuple[np.ndarray, ...]:
+    """AUC, AP and anomalous-only AUC of every resample of videos; NaN where a class is missing."""
     num_videos = len(anomalous)
     bins = _bins(joined)
     size = (num_videos, int(bins.max()) + 1 if len(bins) else 1)
@@ -174,23 +201,14 @@ def interval(
     )
     draws = np.random.default_rng(seed).multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=resamples)
     draws = draws.astype(np.float64)
-    everything = _areas(draws @ positive, draws @ negative)
-    inside = _areas(draws[:, anomalous] @ positive[anomalous], draws[:, anomalous] @ negative[anomalous])
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    auc, ap = _areas(draws @ positive, draws @ negative)
+    inside, _ = _areas(draws[:, anomalous] @ positive[anomalous], draws[:, anomalous] @ negative[anomalous])
+    return auc, ap, inside
 
-    def bounds(values: np.ndarray) -> list[float] | None:
-        values = values[np.isfinite(values)]
-        return [float(v) for v in np.quantile(values, tails)] if len(values) else None
 
-    return {
-        "auc": bounds(everything[0]),
-        "ap": bounds(everything[1]),
-        "auc_anomalous": bounds(inside[0]),
-        "level": level,
-        "resamples": resamples,
-        "dropped": int((~np.isfinite(everything[0])).sum()),
-        "videos": num_videos,
-    }
+def _bounds(values: np.ndarray, level: float) -> list[float] | None:
+    values = values[np.isfinite(values)]
+    return [float(v) for v in np.quantile(values, [(1 - level) / 2, (1 + level) / 2])] if len(values) else None
 
 
 def _bins(joined: Runs) -> np.ndarray:

@@ -16,6 +16,14 @@ from gvvad_jax.reports import page, plots
 from gvvad_jax.reports.page import Bar, Curve, Figure, Link, Page, Table
 
 WORST = 10
+COMPARED = 20
+ROW_NAMES = {
+    "last": "last checkpoint",
+    "validation": "best on held-out videos",
+    "best_on_test": "best on the test set",
+    "given": "published ground truth",
+    "annotation": "this package's annotation",
+}
 BASELINE_NAMES = {
     "frame_difference": "frame difference (99.9th percentile)",
     "tile_difference": "largest tile's difference (95th percentile)",
@@ -80,6 +88,7 @@ def build(
             table
             for table in (
                 _rules(summary),
+                _comparison(summary, anchors),
                 _baselines(summary, figures),
                 _classes(figures),
                 _worst(ordered, costs, anchors),
@@ -145,25 +154,60 @@ def _figures(videos: Sequence[TestVideo], figures: Mapping[str, Any] | None) -> 
 
 
 def _rules(summary: Mapping[str, Any]) -> Table:
-    names = [name for name in summary["metrics"] if name != "given"]
-    short = {"last": "last checkpoint", "validation": "best on held-out videos", "best_on_test": "best on the test set"}
+    """One row a checkpoint rule, or one a ground truth where scores were given; none where there is one row."""
+    names = list(summary["metrics"])
     rows = []
-    for name in names:
+    for name in names if len(names) > 1 else ():
         figures = summary["metrics"][name]
         if not figures:
-            rows.append([short.get(name, name), "not available", *[""] * 4])
+            rows.append([ROW_NAMES.get(name, name), "not available", *[""] * 4])
             continue
         keys = ("auc", "auc_anomalous", "ap", "ap_trapezoid")
         rows.append(
-            [short.get(name, name), *(show(figures.get(key)) for key in keys), _percent(figures.get("far_normal"))]
+            [ROW_NAMES.get(name, name), *(show(figures.get(key)) for key in keys), _percent(figures.get("far_normal"))]
         )
+    checkpoints = "given" not in names
     return Table(
-        "Which checkpoint",
-        ("rule", "frame AUC", "anomalous only", "AP", "AP, trapezoid", "false alarms"),
+        "Which checkpoint" if checkpoints else "Which labels",
+        ("rule" if checkpoints else "labels", "frame AUC", "anomalous only", "AP", "AP, trapezoid", "false alarms"),
         rows,
         "The same run under three rules; compare only numbers chosen by the same one. The best on the test set is "
-        "optimistic, and what published tables often give.",
+        "optimistic, and what published tables often give."
+        if checkpoints
+        else "The same scores under two ground truths; published figures belong to the published one.",
         strong=[names.index(summary["rule"])] if summary["rule"] in names else (),
+    )
+
+
+def _comparison(summary: Mapping[str, Any], anchors: Mapping[str, str]) -> Table:
+    """What another set of scores does on the same videos."""
+    found = summary.get("compare") or {}
+    shown = [row for row in found.get("videos", []) if row["difference"]][:COMPARED]
+    if not shown:
+        return Table("Beside other scores", (), ())
+    name, other = found["names"]
+    bounds = found["interval_of_difference"]["auc"]
+    span = f", difference {bounds[0]:+.4f} to {bounds[1]:+.4f} (95 % over videos)" if bounds else ""
+    total = ["all videos together", "", show(found["auc"][0]), show(found["auc"][1]), "", ""]
+    rows: list[list[Any]] = [total]
+    for row in shown:
+        target = anchors.get(row["id"])
+        rows.append(
+            [
+                Link(row["id"], f"#{target}") if target else row["id"],
+                row["category"],
+                *(show(value) for value in row["auc"]),
+                f"{row['mean'][0]:.2f} / {row['mean'][1]:.2f}",
+                f"{row['difference']:+.4f}",
+            ]
+        )
+    return Table(
+        "Beside other scores",
+        ("video", "class", f"own AUC, {name}", f"own AUC, {other}", "mean scores", "gain"),
+        rows,
+        f"{name}: frame AUC {show(found['auc'][0])}; {other}: {show(found['auc'][1])}{span}. A video's gain is what "
+        f"{name} saves of the area above the ROC curve there; all rows are in summary.json.",
+        strong=[0],
     )
 
 
