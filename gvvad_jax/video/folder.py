@@ -8,16 +8,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
-FORMATS = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "TIFF",
-    "BMP",
-    "WEBP",
-    "GIF",
-    "PPM",
-)  # Pillow starts programs for some others, such as EPS
+# Pillow starts other programs for some of its formats, such as EPS; an ending proves nothing.
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 
 
 def natural_key(name: str) -> tuple:
