@@ -1,6 +1,6 @@
 """Intervals to frame labels and back. An interval [start, end) holds frames start … end − 1, counted from 0."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Integer, Shaped
@@ -9,7 +9,7 @@ SNIPPET_FRAMES = 16
 
 
 def clip(
-    intervals: Iterable[tuple[int, int]], num_frames: int, video: str, slack: int = 2
+    intervals: Iterable[Sequence[int]], num_frames: int, video: str, slack: int = 2
 ) -> tuple[list[tuple[int, int]], list[str]]:
     """Cuts intervals at the video's end: (intervals, one note each that was cut).
 
@@ -35,7 +35,7 @@ def clip(
 
 
 def labels_from_intervals(
-    intervals: Iterable[tuple[int, int]], num_frames: int, video: str, slack: int = 2
+    intervals: Iterable[Sequence[int]], num_frames: int, video: str, slack: int = 2
 ) -> tuple[Integer[np.ndarray, " {num_frames}"], list[str]]:
     """Frame labels (int8, 1 = anomalous) of a video of `num_frames` frames, and the notes of `clip`.
 

@@ -49,3 +49,7 @@ def test_what_is_no_range_is_refused(interval):
 def test_a_video_without_frames_is_refused():
     with pytest.raises(ValueError, match=r"^v: 0 frames"):
         datasets.labels_from_intervals([], 0, "v")
+
+
+def test_intervals_as_lists_work_as_json_gives_them():
+    assert datasets.labels_from_intervals([[1, 3]], 4, "v")[0].tolist() == [0, 1, 1, 0]
