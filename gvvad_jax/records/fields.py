@@ -4,7 +4,7 @@ import dataclasses
 import math
 import numbers
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,7 +181,7 @@ def _count(r: Record, name: str, value: Any, least: int = 1) -> int:
 
 
 def _interval(r: Record, name: str, value: Sequence[Any]) -> tuple[int, int]:
-    bounds = [_integer(r, name, v) for v in value]
+    bounds = [_integer(r, name, v) for v in value] if isinstance(value, Iterable) else [value]
     if len(bounds) != 2 or not 0 <= bounds[0] < bounds[1]:
         raise ValueError(f"{r.id}: {bounds} in '{name}' is no half-open frame range (start, end) with 0 <= start < end")
     return bounds[0], bounds[1]

@@ -18,7 +18,7 @@ def atomic_write(path: str | os.PathLike, text: bool = False) -> Iterator[IO]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w" if text else "wb", **({"encoding": "utf-8", "newline": "\n"} if text else {})) as file:
+        with temporary.open("w", encoding="utf-8", newline="\n") if text else temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -59,13 +59,14 @@ def parse(data: bytes, name: Path) -> dict[str, Any]:
             f"{name} has schema version {manifest.get('schema')}, but this program reads version {schemas.SCHEMA}; "
             "read it with the release that wrote it, or make the set again"
         )
-    shards, index = manifest.get("shards"), manifest.get("index")
-    whole = isinstance(index, dict) and isinstance(shards, list) and all(isinstance(s, dict) for s in shards)
-    entries = [index, *shards] if whole else [{}]  # type: ignore
-    keys = ("file", "bytes", "sha256", "records")
-    if manifest.get("kind") not in schemas.KINDS or not all(k in e for e in entries for k in keys):
-        raise ValueError(f"{name} lacks its kind, index or shards; copy the set again, or make it again")
+    if (kind := manifest.get("kind")) not in schemas.KINDS:
+        raise ValueError(f"{name} has the kind {kind!r}, but the kinds of record are {', '.join(schemas.KINDS)}")
+    if missing := [k for k in ("counts", "options", "index", "shards", *schemas.CONSTANTS[kind]) if k not in manifest]:
+        raise ValueError(f"{name} lacks {', '.join(missing)} (docs/records.md); copy the set again, or make it again")
+    entries = [manifest["index"], *manifest["shards"]]
     for entry in entries:
+        if not isinstance(entry, dict) or not {"file", "bytes", "sha256", "records"} <= entry.keys():
+            raise ValueError(f"{name} lacks file, bytes, sha256 or records of its index or a shard (docs/records.md)")
         if entry["file"] != os.path.basename(entry["file"]):
             raise ValueError(f"{name} names the file '{entry['file']}', but a set's files lie beside their manifest")
     return manifest
@@ -76,7 +77,7 @@ def make(
     folder: Path,
     rows: Sequence[Mapping[str, Any]],
     shards: Sequence[str],
-    constants: Mapping[str, Any],
+    constants: Mapping[str, Any] | None,
     dtypes: Sequence[str],
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -91,10 +92,9 @@ def make(
         "format": FORMAT,
         "schema": schemas.SCHEMA,
         "kind": kind,
-        "num_records": len(rows),
         "counts": counts(rows),
-        **constants,
-        "dtypes": sorted(dtypes),
+        **(constants or dict.fromkeys(schemas.CONSTANTS[kind])),
+        "dtypes": list(dtypes),
         "options": dict(options),
         "index": entry(INDEX, len(rows)),
         "shards": [entry(name, per_shard[name]) for name in shards],
@@ -145,6 +145,7 @@ def settle(path: Path) -> None:
                 with temporary.open("rb") as file:
                     os.fsync(file.fileno())
             os.replace(temporary, path / name)
+            temporary.unlink(missing_ok=True)  # renaming one link of a file over another link of it does nothing
         files.sync_folder(path)
         (replacement / NAME).unlink()  # from here on the folder itself is the set again
         files.sync_folder(replacement)

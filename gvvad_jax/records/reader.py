@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from array_record.python import array_record_module
+from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
 
 from gvvad_jax.records import files, manifest, schemas, selection
 
@@ -189,7 +189,19 @@ def read_index(folder: Path, contents: Mapping[str, Any]) -> list[dict[str, Any]
             f"{index} is not the index of its manifest ({size:,} bytes, {entry['bytes']:,} expected, or others); "
             "copy the set again, or make it again"
         )
-    rows = [json.loads(line) for line in index.read_text(encoding="utf-8").split("\n") if line]
-    if len(rows) != contents["num_records"]:
-        raise ValueError(f"{index} has {len(rows)} rows, but its manifest says {contents['num_records']} records")
+    try:
+        rows = [json.loads(line) for line in index.read_bytes().split(b"\n") if line]
+    except ValueError as error:
+        raise ValueError(f"{index} holds a line that is not JSON ({error}); make the set again") from None
+    if len(rows) != entry["records"]:
+        raise ValueError(f"{index} has {len(rows)} rows, but its manifest says {entry['records']}; make the set again")
+    shards, seen = {shard["file"] for shard in contents["shards"]}, set()
+    for number, row in enumerate(rows, 1):
+        if missing := [name for name in schemas.ROW[contents["kind"]] if name not in row]:
+            raise ValueError(f"{index}, row {number}: no {', '.join(missing)}; docs/records.md lists what a row holds")
+        if row["shard"] not in shards or row["id"] in seen:
+            raise ValueError(
+                f"{index}, row {number}: '{row['id']}' is there twice, or its shard is not in the manifest"
+            )
+        seen.add(row["id"])
     return rows

@@ -87,11 +87,19 @@ class Video:
 Record = Feature | Text | Video
 KINDS: dict[str, type] = {"feature": Feature, "text": Text, "video": Video}
 ARRAYS = {"feature": ("visual", "baselines", "crop_boxes"), "text": ("vectors", "spans"), "video": ("video",)}
+PLAIN = {k: {f.name for f in dataclasses.fields(cls)} - {*ARRAYS[k]} for k, cls in KINDS.items()}  # in a record's JSON
+CONSTANTS = {  # one and the same in all records of a set, and in its manifest; null in a set without records
+    "feature": ("num_crops", "width", "blocks", "baseline_names", "encoder"),
+    "text": ("width", "sentence_encoder"),
+    "video": (),
+}
 INDEXED = {  # fields of a record that its row in the index repeats; `where` sees these
     "feature": ("dataset", "split", "label", "synthetic", "category", "num_frames"),
     "text": (),
     "video": ("split", "label", "synthetic", "category", "num_frames"),
 }
+LENGTH = {"feature": ("num_snippets",), "text": ("num_vectors",), "video": ()}
+ROW = {kind: ("id", "shard", "position", *INDEXED[kind], *LENGTH[kind]) for kind in KINDS}
 
 
 def kind_of(record: Record) -> str:
@@ -120,13 +128,13 @@ def pack(record: Record) -> bytes:
 def unpack(data: bytes, kind: str | None = None) -> Any:
     """A record from its bytes; bytes that are none, or of another kind or schema: ValueError."""
     arrays, meta = blob.unpack(data)
-    cls = KINDS.get(meta.pop("kind", ""))
-    if (schema := meta.pop("schema", None)) != SCHEMA or cls is None or (kind and cls is not KINDS[kind]):
-        raise ValueError(f"not a record of schema {SCHEMA} and kind {kind or ' or '.join(KINDS)} (schema {schema})")
-    names = {f.name for f in dataclasses.fields(cls)}
-    fields = {name: value for name, value in meta.items() if name in names} | {
-        k: v for k, v in arrays.items() if k in names
-    }
+    schema, found = meta.get("schema"), str(meta.get("kind"))
+    if schema != SCHEMA or found not in KINDS or kind not in (None, found):
+        wanted = kind or " or ".join(KINDS)
+        raise ValueError(f"a {found} record of schema {schema}, where a {wanted} record of schema {SCHEMA} is expected")
+    cls = KINDS[found]
+    fields: dict[str, Any] = {name: array for name, array in arrays.items() if name in ARRAYS[found]}
+    fields |= {name: value for name, value in meta.items() if name in PLAIN[found]}
     try:
         for name in ("notes", "baseline_names", "sentences"):
             if name in fields:
@@ -154,18 +162,15 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def constants(record: Record) -> dict[str, Any]:
-    """What is one and the same in all records of a set, and stands in its manifest."""
+    """What a record says about its whole set: the fields named in CONSTANTS."""
     if isinstance(record, Feature):
-        return {
-            "num_crops": record.visual.shape[1],
-            "width": record.visual.shape[2],
-            "blocks": [dataclasses.asdict(b) for b in record.blocks],
-            "baseline_names": list(record.baseline_names),
-            "encoder": record.encoder,
-        }
-    if isinstance(record, Text):
-        return {"width": record.vectors.shape[1], "sentence_encoder": record.sentence_encoder}
-    return {}
+        blocks = [dataclasses.asdict(b) for b in record.blocks]
+        values = (*record.visual.shape[1:], blocks, list(record.baseline_names), record.encoder)
+    elif isinstance(record, Text):
+        values = (record.vectors.shape[1], record.sentence_encoder)
+    else:
+        values = ()
+    return dict(zip(CONSTANTS[kind_of(record)], values, strict=True))
 
 
 def require_finite(record: Feature | Text) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from array_record.python import array_record_module
+from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
 
 from gvvad_jax.records import blob, fields, files, manifest, schemas
 from gvvad_jax.records.reader import Reader, reader  # the package has the function `reader` under the module's name
@@ -143,7 +143,7 @@ class Writer:
         self._new: set[str] = set()
         constants = None
         if old is not None and len(old):
-            constants = {name: old.manifest[name] for name in schemas.constants(old[0])}
+            constants = schemas.constants(old[0])
         shutil.rmtree(self._unfinished / "packed", ignore_errors=True)
         for file in sorted(self._unfinished.iterdir()):
             if file.name == "options.json":
@@ -188,7 +188,7 @@ class Writer:
                     shard.write(data)
         with files.atomic_write(packed / manifest.INDEX, text=True) as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        contents = manifest.make(self.kind, packed, rows, names, self._constants or {}, sorted(dtypes), self.options)
+        contents = manifest.make(self.kind, packed, rows, names, self._constants, sorted(dtypes), self.options)
         manifest.write(packed / manifest.NAME, contents)
 
     def _data(self, id: str) -> bytes:
@@ -216,10 +216,14 @@ def _kept_id(file: Path) -> str | None:
     if file.suffix != ".safetensors" or file.name.startswith("."):
         return None
     try:
-        data = file.read_bytes()
-        id = blob.unpack(data)[1]["id"]
-        return id if _file_name(id) == file.name else None
-    except (ValueError, KeyError, OSError):
+        size = file.stat().st_size
+        with file.open("rb") as handle:
+            start = handle.read(8)
+            header, begin = blob.read_header(start + handle.read(min(size, int.from_bytes(start, "little"))))
+        id = blob.header_record(header)["id"]
+        end = max(entry["data_offsets"][1] for entry in header.values())
+        return id if begin + end == size and _file_name(id) == file.name else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
