@@ -1,12 +1,14 @@
 """Dense pyramidal Lucas-Kanade optical flow (Lucas and Kanade 1981; Bouguet 2000) in JAX.
 
-At every level, from coarse to fine, the displacement d that explains a window best is refined by
-d <- d + A^-1 b, A = cov(g, g) + (TEXTURE / 4) 1, b = cov(g, I - J(x + d)), with g the gradient of the first frame I, J
-the second, and cov over the window: means are taken out, so that a change of brightness is no motion. The added term
-keeps A invertible and pulls what has no texture to its neighbours' coarser answer.
+At every level, from coarse to fine, the displacement d that explains a window best is found from the one before,
+
+    d <- (cov(g, g) + t 1)^-1 (cov(g, I - J(x + d) + g . d) + t d),
+
+with g the gradient of the first frame I, J the second and cov over the window: means are taken out, so that a change of
+brightness is no motion. t = TEXTURE / 4 keeps what has no texture at the coarser level's answer.
 
 Where the smallest eigenvalue of cov(g, g) is below TEXTURE a window holds nothing to follow (a flat wall, an edge that
-may slide along itself): its flow is 0. So is a flow that explains the window worse than standing still.
+may slide along itself): its flow is 0.
 """
 
 import functools
@@ -37,9 +39,9 @@ def lucas_kanade(
     Frames are grey levels 0-255. Pairs are worked on one after another, so that a pair stays in the cache.
     """
     height, width = first.shape[1:]
-    # Every level halves the frame; the padding repeats the border and is cut off again.
+    # Every level halves the frame, down to no less than 2 x 2; the padding repeats the border and is cut off again.
     step = 2 ** (levels - 1)
-    padding = ((0, 0), (0, -height % step), (0, -width % step))
+    padding = ((0, 0), *((0, max(-size % step, 2 * step - size)) for size in (height, width)))
     first, second = (jnp.pad(frames, padding, mode="edge") for frames in (first, second))
     pair = functools.partial(_pair, levels=levels, radius=radius, iterations=iterations, texture=texture)
     flow = lax.map(lambda frames: pair(*frames), (first, second))
@@ -78,15 +80,15 @@ def _refine(first, second, flow, radius: int, iterations: int, texture: float):
     inverse = jnp.stack([dd, -rd, rr]) / (rr * dd - rd**2)
 
     def iteration(_, flow):
-        # Neighbours were warped by their own flow: adding g . d back asks all of them for this window's whole displacement.
-        # Increments alone (A^-1 cov(g, rest)) let neighbours drift apart.
+        # Neighbours were warped by their own flow: with g . d added back, all of them speak of this window's whole
+        # displacement. Increments alone (A^-1 cov(g, rest)) let neighbours drift apart.
         rest = first - _warp(second, flow) + right * flow[0] + down * flow[1]
         br, bd, m = mean(right * rest, down * rest, rest)
         br, bd = br - mr * m + texture / 4 * flow[0], bd - md * m + texture / 4 * flow[1]
         new = jnp.stack([inverse[0] * br + inverse[1] * bd, inverse[1] * br + inverse[2] * bd])
         return flow + jnp.clip(new - flow, -radius, radius)
 
-    # A loop although the count is fixed: unrolled, XLA fuses an iteration's flow into every reader and computes it anew.
+    # A loop although the count is fixed: unrolled, XLA fuses a step's flow into every reader and computes it anew.
     return lax.fori_loop(0, iterations, iteration, flow), smallest
 
 
@@ -109,9 +111,9 @@ def _gradients(frame):
 def _warp(frame, flow):
     """Reads `frame` at x + flow(x) bilinearly, at the border where that lies outside."""
     height, width = frame.shape
-    x = jnp.clip(jnp.arange(width) + flow[0], 0, width - 1.001)
-    y = jnp.clip(jnp.arange(height)[:, None] + flow[1], 0, height - 1.001)
-    column, row = x.astype(jnp.int32), y.astype(jnp.int32)
+    x = jnp.clip(jnp.arange(width) + flow[0], 0, width - 1)
+    y = jnp.clip(jnp.arange(height)[:, None] + flow[1], 0, height - 1)
+    column, row = jnp.minimum(x.astype(jnp.int32), width - 2), jnp.minimum(y.astype(jnp.int32), height - 2)
     corner, x, y = row * width + column, x - column, y - row
     flat = frame.reshape(-1)
     # Mapped, so that the index is computed once and not once a corner.
@@ -132,7 +134,7 @@ def _window_means(*planes, count, radius: int):
         padded = jnp.pad(plane, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)])
         return sum(lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(2 * radius + 1))
 
-    # Shifted adds: 20 times faster than reduce_window on CPU. Mapped over the planes, since XLA would otherwise fuse the
-    # sums into each of their readers and compute them up to nine times over (3 times slower in all).
+    # Shifted adds: 20 times faster than reduce_window on CPU. Mapped over the planes, since XLA would otherwise fuse
+    # the sums into each of their readers and compute them up to nine times over (3 times slower in all).
     total = lax.map(lambda plane: sums(plane, 0), jnp.stack(planes))
     return tuple(lax.map(lambda plane: sums(plane, 1), total) / count)

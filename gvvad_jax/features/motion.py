@@ -2,11 +2,11 @@
 
 Channels by name, each a function of a snippet's resized frames and of the frame before them:
 differences: high percentiles of |grey - grey of the frame before| in each part (a grid of 2 x 2) of each crop, averaged
-  over the snippet's frames; the logarithm of that, since what is twice as much matters, not what is so many levels more.
+  over the snippet's frames; the logarithm of that, since it matters what is twice as much, not so many levels more.
 flow: percentiles of the speed of Lucas-Kanade flow in each crop, over all its pixels and over those that move, averaged
   over the frames; the logarithm again. Directions are left out: what is fast is so whichever way it goes.
 image: the snippet's difference image, for the encoder to look at.
-Both measure frames at half the plan's size: pixels of an enlarged frame hold nothing more, and those of another less noise.
+Both measure frames at half the plan's size: an enlarged frame holds nothing more, and another loses noise.
 
 Frame i of a snippet is compared with frame i - 1, its first with the last of the snippet before. A video's first frame
 has none before it: the first pair counts twice, and a video of one frame stands still.
@@ -29,7 +29,7 @@ MOVING_SPEEDS = (50.0, 75.0, 90.0)  # of the pixels that move
 LEVELS = 4 * 255 + 1  # what 2 x 2 grey pixels can sum to
 STEPS = 32  # of speed a pixel: percentiles are read off a histogram
 FASTEST = 32  # pixels a frame; anything faster counts as that
-MOVING = 0.25  # pixels a frame; slower is noise
+LEAST = STEPS // 4  # steps (a quarter of a pixel a frame); what is slower does not move
 PAIRS = 8  # frame pairs in one call of the compiled flow
 
 Frames = UInt8[np.ndarray, "n height width 3"]
@@ -75,7 +75,7 @@ def baselines(frames: Frames, previous: Frame | None, plan: crops.Plan) -> dict[
     difference = np.abs(np.diff(_with_previous(_grey(frames), previous, _grey).astype(np.int16), axis=0))
     height, width = difference.shape[1:]
     whole = np.array([[0, 0, width, height]])
-    found = {"frame_difference": float(_percentiles(difference, whole, (99.9,), 256).mean())}
+    found = {"frame_difference": float(_mean(_percentiles(difference, whole, (99.9,), 256), len(frames)).item())}
     if len(plan.boxes) > 1:
         boxes = np.rint(plan.fractions * np.array([width, height, width, height])).astype(np.int64)
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
@@ -98,8 +98,8 @@ def _differences(plan: crops.Plan) -> Channel:
 
     def measure(resized: Frames, previous: Frame | None) -> tuple[np.ndarray, dict[str, float]]:
         frames = _with_previous(_half(resized), previous, _half).astype(np.int16)
-        values = _percentiles(np.abs(np.diff(frames, axis=0)), boxes, DIFFERENCES, LEVELS).mean(0) / 4
-        return np.log1p(values).reshape(len(plan.boxes), -1).astype(np.float32), {}
+        values = _percentiles(np.abs(np.diff(frames, axis=0)), boxes, DIFFERENCES, LEVELS)
+        return np.log1p(_mean(values, len(resized)) / 4).reshape(len(plan.boxes), -1).astype(np.float32), {}
 
     return Channel("differences", len(columns), columns, measure)
 
@@ -111,10 +111,10 @@ def _flow(plan: crops.Plan) -> Channel:
     def measure(resized: Frames, previous: Frame | None) -> tuple[np.ndarray, dict[str, float]]:
         speeds = _speeds(_with_previous(_half(resized), previous, _half))
         steps = np.minimum(speeds * STEPS, STEPS * FASTEST).astype(np.int16)
-        values = _percentiles(steps, boxes, SPEEDS, STEPS * FASTEST + 1).mean(0) / STEPS
-        moving = _percentiles(steps, boxes, MOVING_SPEEDS, STEPS * FASTEST + 1, int(MOVING * STEPS)).mean(0) / STEPS
-        fastest = float(values[:, SPEEDS.index(98.0)].max())
-        return np.log1p(np.concatenate([values, moving], 1)).astype(np.float32), {"flow_speed": fastest}
+        top = STEPS * FASTEST + 1
+        parts = [_percentiles(steps, boxes, SPEEDS, top), _percentiles(steps, boxes, MOVING_SPEEDS, top, LEAST)]
+        values = _mean(np.concatenate(parts, axis=2), len(resized)) / STEPS
+        return np.log1p(values).astype(np.float32), {"flow_speed": float(values[:, SPEEDS.index(98.0)].max())}
 
     return Channel("flow", len(columns), columns, measure)
 
@@ -144,11 +144,15 @@ def _half(frames: UInt8[np.ndarray, "*n height width 3"]) -> UInt16[np.ndarray, 
 
 
 def _with_previous(frames: np.ndarray, previous: Frame | None, convert: Callable) -> np.ndarray:
-    """The frames with the one before them in front; without one, with what makes the first pair appear twice."""
+    """The frames with the one before them in front, if there is one; a single frame has itself before it."""
     if previous is not None:
         return np.concatenate([convert(previous)[None], frames])
-    # Pairs (0, 1), (1, 0), ... would do for differences; the flow of (0, 1) and (1, 0) differs by its direction alone.
-    return np.concatenate([frames[min(1, len(frames) - 1)][None], frames])
+    return frames if len(frames) > 1 else np.concatenate([frames, frames])
+
+
+def _mean(pairs: Float[np.ndarray, "m boxes percents"], num_frames: int) -> Float[np.ndarray, "boxes percents"]:
+    """Mean over the snippet's frames; where the first has none before it, the first pair counts twice."""
+    return (pairs.sum(0) + (num_frames - len(pairs)) * pairs[0]) / num_frames
 
 
 def _speeds(frames: UInt16[np.ndarray, "m height width"]) -> Float[np.ndarray, "n height width"]:
@@ -164,7 +168,7 @@ def _speeds(frames: UInt16[np.ndarray, "m height width"]) -> Float[np.ndarray, "
 
 
 def _parts(plan: crops.Plan, grid: int) -> Int[np.ndarray, "boxes 4"]:
-    """Boxes of a grid x grid split of each crop, crop by crop, in half-size pixels. Mirrored crops have theirs mirrored."""
+    """Boxes of a grid x grid split of each crop, crop by crop, in half-size pixels; mirrored where the crop is."""
     boxes = []
     for (x0, y0, x1, y1), flip in zip(plan.boxes, plan.flips, strict=True):
         xs = [(x0 + (x1 - x0) * i // grid) // 2 for i in range(grid + 1)]
