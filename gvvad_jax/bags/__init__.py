@@ -2,6 +2,17 @@
 
 from gvvad_jax.bags.batches import Stream, place, training_stream
 from gvvad_jax.bags.segments import rows, segment
-from gvvad_jax.bags.sets import Sets, Texts, open_sets, open_test
+from gvvad_jax.bags.sets import Sets, Texts, open_sets, open_test, require_encoder
 
-__all__ = ["Sets", "Stream", "Texts", "open_sets", "open_test", "place", "rows", "segment", "training_stream"]
+__all__ = [
+    "Sets",
+    "Stream",
+    "Texts",
+    "open_sets",
+    "open_test",
+    "place",
+    "require_encoder",
+    "rows",
+    "segment",
+    "training_stream",
+]

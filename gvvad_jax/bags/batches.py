@@ -42,7 +42,7 @@ class Stream:
         self.block = slice(index * batch // count, (index + 1) * batch // count)
         self.categories = ("", *sorted({self.rows[i].get("category") or "" for i in chosen if self.rows[i]["label"]}))
         reader, place = self.places[chosen[0]]
-        first = reader[place]  # says how many crops and columns all have
+        self.first = first = reader[place]  # says how many crops and columns all have
         self.crops, self.width = first.visual.shape[1:]
         self.text_width = None if text is None else self._text(first.id).shape[1]
         size = len(chosen) * segments * 4 * (self.crops * self.width + (self.text_width or 0))

@@ -93,12 +93,22 @@ def open_sets(
     )
 
 
-def open_test(test: str, text: str | None = None) -> Sets:
-    """A set to be scored by a detector that exists: its split test, or all of it where it has none."""
-    reader, notes = _test([], test)
+def open_test(test: str | None, features: str | None = None, text: str | None = None) -> Sets:
+    """A set to be scored by a detector that exists: `test`, or the split test of `features`."""
+    reader, notes = _test([] if test else [_open(path, "feature") for path in _paths(features)], test)
+    if reader is None:
+        raise ValueError("there are no test videos to evaluate; name a set by data.test (--config.data.test=SET).")
     texts = Texts([_open(path, "text") for path in _paths(text)]) if text else None
     every = [reader, *(texts.readers if texts else [])]
     return Sets([], [], reader, texts, notes, {str(r.path): r.digest for r in every})
+
+
+def require_encoder(reader: Any, width: int, extraction: Mapping[str, Any], bundle: str) -> None:
+    """Refuse features that were not made as a bundle's were."""
+    own = reader.manifest
+    if own.get("width") != width:
+        raise ValueError(f"{reader.path} has {own.get('width')} columns, but {bundle} was trained on {width}.")
+    _same_identity(extraction, bundle, own.get("encoder") or {}, str(reader.path))
 
 
 def _paths(value: str | None) -> list[str]:
@@ -161,7 +171,8 @@ def _validation(training: list[Any], own: list[Any], share: float, data_seed: in
         count = max(1, round(share * len(ids))) if ids else 0
         if ids and count >= len(ids):
             raise ValueError(
-                f"data.validation={share} holds out all {len(ids)} real videos of label {label}; lower it or set it to 0."
+                f"data.validation={share} holds out all {len(ids)} real videos of label {label}; "
+                "lower it or set it to 0."
             )
         drawn = np.random.default_rng([data_seed, HELD_OUT, label]).permutation(len(ids))[:count]
         held |= {ids[i] for i in drawn}
@@ -197,10 +208,15 @@ def _same_encoder(readers: Sequence[Any]) -> None:
                     f"{other.path} has {key} {other.manifest.get(key)}, but {first.path} {first.manifest.get(key)}; "
                     "extract both in one way."
                 )
-        mine, theirs = first.manifest.get("encoder") or {}, other.manifest.get("encoder") or {}
-        for key in sorted(mine.keys() & theirs.keys()):
-            if mine[key] != theirs[key]:
-                raise ValueError(
-                    f"{other.path} was extracted with {key} {theirs[key]}, but {first.path} with {mine[key]}; "
-                    "extract both in one way."
-                )
+        _same_identity(
+            first.manifest.get("encoder") or {}, str(first.path), other.manifest.get("encoder") or {}, str(other.path)
+        )
+
+
+def _same_identity(mine: Mapping[str, Any], first: str, theirs: Mapping[str, Any], other: str) -> None:
+    for key in sorted(mine.keys() & theirs.keys()):
+        if mine[key] != theirs[key]:
+            raise ValueError(
+                f"{other} was extracted with {key} {theirs[key]}, but {first} with {mine[key]}; "
+                "extract both in one way."
+            )

@@ -3,8 +3,9 @@
 Forward with dropout and batch statistics → terms as rows → SSLS (Eq. 6-7) → gradients → Adam with L2 in the gradient.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +33,10 @@ def objective(
     """The loss of a batch, and its terms as they enter it; batch statistics are written into the detector."""
     if mode == "per_sample":
         # What λ = 0 excludes stays out of selections and set means too (batch.counts).
-        batch = batch.replace(weight=ssls.weights(batch.synthetic, synthetic_weight))
+        batch = dataclasses.replace(batch, weight=ssls.weights(batch.synthetic, synthetic_weight))
     outputs = detector(batch.visual, batch.text, batch.mask, batch.text_mask, key=key, statistics=statistics)
     terms = detector.terms(outputs, batch, number, coefficients)
-    return ssls.combine(terms, batch.synthetic.ravel(), synthetic_weight, mode)
+    return ssls.combine(terms, batch.synthetic.ravel(), synthetic_weight, cast(ssls.Mode, mode))
 
 
 def adam(
@@ -95,7 +96,7 @@ def pure(structure: states.Structure, mode: str, schedule: str | None = None, st
         # A step whose loss is finite may still leave a state that is not, and that must never be saved.
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves((params, rest))]))
         metrics = {"loss": value, **terms, "lambda": synthetic_weight, "finite": finite}
-        return state.replace(step=number, params=params, rest=rest, moments=moments), metrics
+        return dataclasses.replace(state, step=number, params=params, rest=rest, moments=moments), metrics
 
     return step
 

@@ -1,0 +1,82 @@
+"""Every key of a run once, with its unit or meaning; the other files in this folder change some.
+
+python -m gvvad_jax.main --config=configs/base.py --workdir=W --config.data.features=SET
+"""
+
+from typing import Any
+
+from ml_collections import config_dict
+
+
+def get_config(arg: str | None = None) -> Any:
+    """RTFM as GV-VAD's paper trains it; `arg` is not used here."""
+    c: Any = config_dict.ConfigDict()
+    c.mode = "train"  # train (then evaluates and writes the bundle) | evaluate (W/eval/<dataset>/) | pipeline
+    c.seed = 0  # of weights and dropout
+    c.data_seed = 0  # of the order of videos, of fraction and of the held-out videos
+    c.seeds = 1  # how many runs: seed, seed + 1, …, each in W/seed-K
+    c.init = ""  # a bundle to start from; empty: fresh weights
+
+    c.data = data = config_dict.ConfigDict()
+    data.features = ""  # a feature set, or several separated by commas (real ∪ synthetic)
+    data.text = ""  # the same with sentence vectors
+    data.prompts = ""  # a prompt bank (.npz)
+    data.selection = ""  # a .jsonl file: which training videos to keep
+    data.test = ""  # a feature set; empty: the records of split test in data.features
+    data.validation = 0.0  # share of each class's real training videos held out (0: none)
+    data.segments = config_dict.placeholder(int)  # a video; None: 32 for official RTFM, else 64
+    data.sampler = "paired"  # paired (normal and anomalous stream) | shuffled | normal_only
+    data.short = "repeat"  # videos of fewer snippets than segments: repeat | mask
+    data.synthetic = "both"  # whose generated videos are used: both | anomalous | normal
+    data.synthetic_share = config_dict.placeholder(float)  # fixed share of each half's batch; None: as the data has it
+    data.fraction = 1.0  # share of each class's real training videos that is used
+    data.drop_last = False  # leave out what does not fill a pass's last batch, as published
+
+    c.detector = "rtfm"
+    c.variant = config_dict.placeholder(str)  # paper | official | gvvad …; None: the detector's first
+
+    # What differs from the variant; None: the variant's own. Each detector's file says what its switches mean.
+    c.switches = switches = config_dict.ConfigDict()
+    switches.top_k_by = config_dict.placeholder(str)  # score | dropped_magnitude
+    switches.k = config_dict.placeholder(int)  # segments that stand for a video
+    switches.margin = config_dict.placeholder(float)  # of feature magnitudes
+    switches.regularised = config_dict.placeholder(str)  # video | reshape_2048x2
+    switches.dropout = config_dict.placeholder(float)  # share set to zero
+    switches.crop_aggregation = config_dict.placeholder(str)  # mean | max
+    switches.root = config_dict.placeholder(bool)  # signed square root of wide input blocks
+    switches.components = config_dict.placeholder(int)  # principal components of wide input blocks; 0: all columns
+    switches.normalise = config_dict.placeholder(str)  # none | standardise (on normal training videos)
+    switches.clip = config_dict.placeholder(float)  # of the normalised input, in standard deviations; 0: none
+    switches.noise = config_dict.placeholder(float)  # on the input in training, in standard deviations
+    switches.smooth = config_dict.placeholder(int)  # snippets of the moving average over scores; 1: none
+    switches.causal = config_dict.placeholder(bool)  # that average looks back alone
+
+    c.losses = losses = config_dict.ConfigDict()  # coefficients; None: the variant's own
+    losses.classification = config_dict.placeholder(float)
+    losses.magnitude = config_dict.placeholder(float)
+    losses.smoothness = config_dict.placeholder(float)
+    losses.sparsity = config_dict.placeholder(float)
+
+    c.ssls = ssls = config_dict.ConfigDict()  # synthetic sample loss scaling
+    ssls.mode = config_dict.placeholder(str)  # per_sample | official_batch_scalar | off; None: the variant's own
+    ssls.weight = 0.5  # λ
+    ssls.schedule = config_dict.placeholder(str)  # of λ: cosine | step (released program); None: constant
+
+    c.optimizer = optimizer = config_dict.ConfigDict()  # Adam
+    optimizer.learning_rate = 1e-3
+    optimizer.weight_decay = 5e-3  # L2 in the gradient, before the moments
+
+    c.steps = 1000  # batches
+    c.batch = 32  # pairs (paired), else videos
+
+    c.eval = evaluation = config_dict.ConfigDict()
+    evaluation.every = 50  # steps between evaluations for the rules that choose; 0: after the last step alone
+    evaluation.tail = "exact"  # frames of a video: exact | floor (16 ⌊F/16⌋) | ceil (16 T)
+    evaluation.labels = ""  # published ground truth instead of the records' intervals (.npz by name, or flat .npy)
+    evaluation.label_list = ""  # the list of videos that a flat .npy follows
+    evaluation.label_padding = "zero"  # where such labels are shorter than the scores: zero | last
+
+    c.checkpoint = checkpoint = config_dict.ConfigDict()
+    checkpoint.every = 100  # steps; 0: after the last step alone
+    checkpoint.rule = "last"  # the headline's: last | validation | best_on_test
+    return c

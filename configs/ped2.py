@@ -1,0 +1,21 @@
+"""UCSD Ped2, weakly supervised split: 10 training videos, 18 test videos.
+
+python tools/extract.py --dataset=ped2 --root=DIR --crops=tiles --tiles=5x3 --motion=differences,flow --out=SET
+python -m gvvad_jax.main --config=configs/ped2.py --workdir=W --config.data.features=SET
+"""
+
+from typing import Any
+
+from configs import base
+
+
+def get_config(arg: str | None = None) -> Any:
+    """The linear detector on standardised tiles: few weights for few videos, the highest tile is the score."""
+    c = base.get_config(arg)
+    c.detector = "linear"
+    c.data.short = "mask"  # Ped2's videos have 7 to 11 snippets
+    c.data.segments = 16
+    c.batch = 4  # pairs: the training split has 4 normal and 6 anomalous videos
+    c.steps = 1000
+    c.eval.every = 100
+    return c
