@@ -29,6 +29,9 @@ def refuse(error: BaseException | str) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, KeyError):
         text = f"unknown name {text}"
+    if isinstance(error, AttributeError):  # a locked config's own text is the name alone
+        name = text.strip("\"'")
+        text = f"the config has no key '{name}'; configs/base.py lists them all"
     print(f"error: {text}", file=sys.stderr)
     return 2
 

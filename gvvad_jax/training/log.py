@@ -1,5 +1,6 @@
 """What a run says while it trains: metrics.jsonl, one object a step, and the same for TensorBoard."""
 
+import collections
 import json
 import math
 import time
@@ -10,6 +11,7 @@ import jax
 
 from gvvad_jax import records
 
+WINDOW = 20  # steps that the rate is a mean over
 TENSORBOARD_EVERY = 10  # steps; an event costs as much as a small step
 
 
@@ -33,13 +35,13 @@ class Log:
 
     def start_clock(self) -> None:
         """Leave the time since the last step (an evaluation, a checkpoint, a compilation) out of the rate."""
-        self._last = time.perf_counter()
+        self._times = collections.deque([time.perf_counter()], maxlen=WINDOW + 1)
 
     def step(self, number: int, values: dict[str, float]) -> None:
         """One finished step: loss, terms, lambda."""
-        now = time.perf_counter()
-        row = {"step": number, **values, "steps_per_second": round(1 / max(now - self._last, 1e-9), 3)}
-        self._last = now
+        self._times.append(time.perf_counter())
+        rate = (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+        row = {"step": number, **values, "steps_per_second": round(rate, 3)}
         if self._file:
             self._file.write(json.dumps({k: v if math.isfinite(v) else None for k, v in row.items()}) + "\n")
             if number % TENSORBOARD_EVERY == 0:

@@ -5,7 +5,7 @@ finite, and the device has the next step before the host reads the last one's nu
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -82,7 +82,7 @@ def train(
     start = int(state.step)
     batches = stream.batches(start, steps)
     try:
-        for number, batch in _numbered(batches, start + 1):
+        for number, batch in enumerate(batches, start + 1):
             state, metrics = step(state, bags.place(batch, mesh), key)
             if waiting:
                 _read(*waiting, stream, log, checkpoints)
@@ -91,6 +91,7 @@ def train(
             ending = number == steps or termination.at(number)
             saving = ending or _due(number, checkpoint_every)
             evaluating = number == steps or _due(number, eval_every)
+            # The first step is waited for: its time is the compilation's.
             if saving or evaluating or number == start + 1:
                 _read(*waiting, stream, log, checkpoints)
                 waiting = None
@@ -104,10 +105,6 @@ def train(
     finally:
         termination.close()
     return state
-
-
-def _numbered(batches: Iterator[Any], start: int) -> Iterator[tuple[int, Any]]:
-    return enumerate(batches, start)
 
 
 def _due(number: int, every: int) -> bool:

@@ -1,0 +1,206 @@
+"""A run from its config: data, detector, state, loop, figures, bundle, in the order they happen."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gvvad_jax import bags, detectors, evaluation
+from gvvad_jax.evaluation import output, summary
+from gvvad_jax.training import checkpoints, loop, mesh, outcome, rules, settings, state, step
+from gvvad_jax.training import log as logs
+
+
+def train_seeds(config: Any, folder: Path) -> dict[str, Any]:
+    """`config.seeds` runs: one in W itself, several in W/seed-K with a summary over them in W."""
+    if config.seeds < 1:
+        raise ValueError(f"seeds is {config.seeds}; give how many runs to make, 1 or more.")
+    settings.require_same(config, folder)
+    if config.seeds == 1:
+        return train(config, folder)
+    found = []
+    for seed in range(config.seed, config.seed + config.seeds):
+        own = settings.of_seed(config, seed)
+        settings.require_same(own, folder / f"seed-{seed}")
+        found.append(train(own, folder / f"seed-{seed}", together=(config, folder)))
+    joined = settings.over_seeds(found)
+    if jax.process_index() == 0:
+        output.write_summary(folder / "summary.json", joined)
+    return joined
+
+
+def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -> dict[str, Any]:
+    """One run of one seed, from wherever it stopped; `together`: config and folder of all seeds."""
+    # Data: real ∪ synthetic, and this process's block of each batch.
+    sets = bags.open_sets(
+        config.data.features,
+        text=config.data.text,
+        selection=config.data.selection,
+        test=config.data.test,
+        validation=config.data.validation,
+        data_seed=config.data_seed,
+    )
+    _check(config, sets)
+    devices = mesh.make(config.batch)
+    variant = config.variant or detectors.variants(config.detector)[0]
+    segments = config.data.segments or (32 if (config.detector, variant) == ("rtfm", "official") else 64)
+    stream = bags.training_stream(
+        sets.training,
+        segments=segments,
+        batch=config.batch,
+        sampler=config.data.sampler,
+        short=config.data.short,
+        synthetic=config.data.synthetic,
+        synthetic_share=config.data.synthetic_share,
+        fraction=config.data.fraction,
+        data_seed=config.data_seed,
+        text=sets.texts,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        drop_last=config.data.drop_last,
+    )
+
+    # Detector and state. Starting weights: W's checkpoint, else config.init, else fresh ones from the seed.
+    kept = checkpoints.latest(folder / "checkpoints")
+    detector = _detector(config, variant, stream)
+    if kept is not None and kept > config.steps:
+        raise ValueError(f"{folder} is at step {kept}, past steps={config.steps}; steps may only grow.")
+    mode = detectors.check_training(detector, segments, config.data.short, config.ssls.mode)
+    if kept is None and not (config.init and detector.transform.is_fitted):
+        detector.fit_inputs(stream.normal_rows())
+    structure, now = state.create(
+        detector,
+        synthetic_weight=config.ssls.weight,
+        learning_rate=config.optimizer.learning_rate,
+        weight_decay=config.optimizer.weight_decay,
+    )
+    now = mesh.replicate(now, devices)
+    one_step = step.compiled(structure, devices, mode, config.ssls.schedule, config.steps)
+
+    # From here on W is written.
+    if jax.process_index() == 0:
+        for own, place in [together, (config, folder)] if together else [(config, folder)]:
+            settings.write(own, place)
+    saved, log = checkpoints.Checkpoints(folder / "checkpoints"), None
+    try:
+        if kept is not None:
+            now = saved.restore(now, devices)
+        log = logs.Log(folder, int(now.step))
+        judge = rules.Rules(structure, sets, folder / "checkpoints", alignment=rules.alignment(config.eval), log=log)
+        now = loop.train(
+            one_step,
+            now,
+            stream,
+            devices,
+            jax.random.key(config.seed),
+            steps=config.steps,
+            checkpoints=saved,
+            checkpoint_every=config.checkpoint.every,
+            evaluate=judge,
+            eval_every=config.eval.every,
+            log=log,
+        )
+    finally:
+        saved.close()
+        if log:
+            log.close()
+
+    # Figures under every rule, the bundle, the pages.
+    training = sorted({row["dataset"] for reader in sets.training for row in reader.rows})
+    tested = [] if sets.test is None else sorted({row["dataset"] for row in sets.test.rows})
+    facts = {
+        "dataset": ",".join(tested or training),
+        "trained_on": ",".join(training),
+        "detector": config.detector,
+        "variant": variant,
+        "switches": dataclasses.asdict(detector.switches),
+        "ssls": {"mode": mode, "weight": config.ssls.weight, "schedule": config.ssls.schedule},
+        "counts": stream.counts() | {"test": 0 if sets.test is None else len(sets.test)},
+        "notes": [mesh.description(devices.size, config.batch)],
+    }
+    return outcome.finish(
+        folder,
+        judge,
+        now,
+        rule=config.checkpoint.rule,
+        seed=config.seed,
+        extraction=stream.first.encoder,
+        facts=facts,
+    )
+
+
+def evaluate(config: Any, folder: Path) -> dict[str, Any]:
+    """Score a set with the bundle of W (or config.init) and write W/eval/<dataset>/."""
+    path = folder / "bundle"
+    if not path.exists():
+        if not config.init:
+            raise FileNotFoundError(f"{folder} has no bundle to evaluate; train there first, or name one by init.")
+        path = Path(config.init)
+    detector, described = detectors.bundle.load(path)
+    sets = bags.open_test(config.data.test, config.data.features, config.data.text)
+    reader = sets.test
+    assert reader is not None
+    bags.require_encoder(reader, detector.inputs.visual, described["extraction"], str(path))
+    texts = sets.texts if detector.inputs.text else None
+    alignment = rules.alignment(config.eval)
+    scores = evaluation.score_set(detector, reader, texts=texts)
+    videos, notes = evaluation.test_videos(reader, scores, **alignment)
+    provenance = described["provenance"]
+    figures = evaluation.full_metrics(videos, config.seed)
+    rule = provenance.get("rule", "last")
+    dataset = ",".join(sorted({row["dataset"] for row in reader.rows}))
+    built = summary.build(
+        dataset=dataset,
+        trained_on=provenance.get("trained_on"),
+        detector=detector.name,
+        variant=detector.variant,
+        switches=described["switches"],
+        seed=provenance.get("seed"),
+        step=provenance.get("step"),
+        rule=rule,
+        metrics={name: figures if name == rule else None for name in rules.RULES},
+        baselines=evaluation.untrained_baselines(reader, videos, config.eval.tail),
+        counts=provenance.get("counts", {}) | {"test": len(reader)},
+        tail=config.eval.tail,
+        labels=outcome.labels(alignment),
+        inputs=sets.digests,
+        notes=[*sets.notes, *notes],
+        bundle=str(path),
+    )
+    built = output.plain(built)
+    if jax.process_index() == 0:
+        evaluation.write(folder / "eval" / dataset, videos, figures, built)
+    return built
+
+
+def _check(config: Any, sets: bags.Sets) -> None:
+    """Refuse what would fail only after training."""
+    rule = config.checkpoint.rule
+    if rule not in rules.RULES:
+        raise ValueError(f"checkpoint.rule is {rule!r}; choose one of {', '.join(rules.RULES)}.")
+    if rule == "validation" and not sets.validation:
+        raise ValueError("checkpoint.rule=validation needs held-out videos; set data.validation above 0.")
+    if rule == "best_on_test" and sets.test is None:
+        raise ValueError("checkpoint.rule=best_on_test needs test videos; name a set by data.test.")
+    if config.steps < 1:
+        raise ValueError(f"steps is {config.steps}; give 1 or more.")
+
+
+def _detector(config: Any, variant: str, stream: bags.Stream) -> Any:
+    """The detector for the stream's features, with the config's switches and coefficients."""
+    own = detectors.switches(config.detector, variant)
+    losses = {name: value for name, value in config.losses.items() if value is not None}
+    for name in losses:
+        if name not in own:
+            raise ValueError(f"{config.detector} has no loss term {name!r}; leave losses.{name} at None.")
+    changes = {name: value for name, value in config.switches.items() if value is not None} | losses
+    prompts = None
+    if config.data.prompts:
+        with np.load(config.data.prompts) as bank:
+            prompts = bank["vectors"]
+    inputs = detectors.Inputs(stream.width, stream.text_width, prompts, stream.first.blocks)
+    if config.init:
+        return detectors.load(config.detector, config.init, inputs, variant, **changes)
+    return detectors.create(config.detector, inputs, variant, seed=config.seed, **changes)
