@@ -112,10 +112,13 @@ class Container:
             return
         rate = self.stream.average_rate or self.stream.guessed_rate
         measured = clock.rate(self.stream.time_base)
-        if clock.varies and measured:
-            self.notes.append("variable frame rate: every stored frame counts once, fps is the average")
+        if measured and (not rate or abs(measured / rate - 1) > 0.02):  # less is the rounding of timestamps
+            if rate and not clock.varies:
+                self.notes.append(f"the container says {float(rate):g} frames a second, its timestamps {measured:.4g}")
             rate = measured
-        self.fps = float(rate or measured or 0) or None
+        if clock.varies:
+            self.notes.append("variable frame rate: every stored frame counts once, fps is the average")
+        self.fps = float(rate) if rate else None
 
     def rgb(self, frame: VideoFrame) -> np.ndarray:
         """Converts to uint8 [height, width, 3] and turns it upright."""
@@ -150,10 +153,10 @@ class _Clock:
         """Is one gap half as long again as another? Less is the rounding of timestamps to ticks."""
         return self.shortest is not None and self.longest > 1.5 * self.shortest and self.longest > self.shortest + 1
 
-    def rate(self, time_base: Fraction | None) -> Fraction | None:
+    def rate(self, time_base: Fraction | None) -> float | None:
         if self.first is None or self.last is None or self.last <= self.first or not time_base:
             return None
-        return (self.count - 1) / ((self.last - self.first) * time_base)
+        return (self.count - 1) / float((self.last - self.first) * time_base)
 
 
 def _open(source: Path | bytes) -> InputContainer:

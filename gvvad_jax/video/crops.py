@@ -44,7 +44,7 @@ def plan(kind: str, height: int, width: int, tiles: tuple[int, int] = (5, 3), si
         raise ValueError(f"crops={kind!r} is not known; choose one of {', '.join(KINDS)}.")
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise ValueError(
-            f"a frame of {width}x{height} is more than {MAX_ASPECT} times longer than wide; use crops=tiles."
+            f"a frame of {width}x{height}: one side is over {MAX_ASPECT} times the other; choose crops=tiles."
         )
     short = round(size * 256 / 224)
     new_height = max(short, round(short * height / min(height, width)))

@@ -36,7 +36,7 @@ class Info:
 class Decoder:
     """A decode worker, kept over videos. `info` describes the last video that was read to its end, else None."""
 
-    def __init__(self, memory_bytes: int = 2 << 30, timeout_seconds: float = 15, threads: int | None = None):
+    def __init__(self, memory_bytes: int = 2 << 30, timeout_seconds: float | int = 15, threads: int | None = None):
         self.memory_bytes = memory_bytes
         self.timeout_seconds = timeout_seconds
         self.threads = threads or min(8, os.cpu_count() or 1)

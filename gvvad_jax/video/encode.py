@@ -14,7 +14,9 @@ from jaxtyping import UInt8
 X264 = {"preset": "medium", "crf": "20", "x264-params": "no-mbtree=1:threads=1"}
 
 
-def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float = 10, path: Path | str | None = None) -> bytes:
+def mp4(
+    frames: UInt8[np.ndarray, "frames height width 3"], fps: float | int = 10, path: Path | str | None = None
+) -> bytes:
     """Encodes RGB frames as H.264 in an mp4 file, also written to `path` where given.
 
     H.264 with halved colour needs even sizes: of an odd one the last row or column is repeated, so that a 121x163 video
@@ -36,7 +38,7 @@ def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float = 10, pat
     return memory.getvalue()
 
 
-def write(path: Path | str, frames: UInt8[np.ndarray, "frames height width 3"], fps: float = 10) -> None:
+def write(path: Path | str, frames: UInt8[np.ndarray, "frames height width 3"], fps: float | int = 10) -> None:
     """Writes an mp4 file, which is there as a whole or not at all."""
     mp4(frames, fps, path)
 

@@ -14,10 +14,9 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 
 def natural_key(name: str) -> tuple:
     """Sorts frame2 before frame10."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts if part) + (
-        (-1, 0, name),
-    )
+    parts = [part for part in re.split(r"([0-9]+)", Path(name).stem) if part]
+    keys = [(1, int(part), "") if part[0] in "0123456789" else (2, 0, part.lower()) for part in parts]
+    return (*keys, (0, 0, name))  # a name before its longer ones; the name itself keeps 1 and 01 apart
 
 
 class Folder:

@@ -27,7 +27,7 @@ class Hung(Exception):
 class Process:
     """A running worker. Every method may raise Died or Hung, after which the worker is gone."""
 
-    def __init__(self, memory_bytes: int, timeout_seconds: float):
+    def __init__(self, memory_bytes: int, timeout_seconds: float | int):
         self.timeout_seconds = timeout_seconds
         self.log = tempfile.TemporaryFile()
         shared_bytes = max(1 << 20, memory_bytes // 8)  # only what is used of it takes memory
@@ -64,7 +64,7 @@ class Process:
         self._write(pipe.pack(header, len(payload)))
         self._write(payload)
 
-    def receive(self, seconds: float | None = None) -> dict:
+    def receive(self, seconds: float | int | None = None) -> dict:
         """Gives the next message, waiting up to `seconds` (default: the time limit) without a sign of life."""
         return pipe.unpack(lambda count: self._read(count, seconds or self.timeout_seconds))[0]
 
@@ -92,7 +92,7 @@ class Process:
         except BrokenPipeError:
             raise Died(self._end()) from None
 
-    def _read(self, count: int, seconds: float) -> bytes:
+    def _read(self, count: int, seconds: float | int) -> bytes:
         data = bytearray(count)
         view = memoryview(data)
         while view:

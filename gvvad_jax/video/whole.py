@@ -6,6 +6,7 @@ program streams, raw streams and recordings whose length was never filled in pro
 
 import io
 import os
+import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,8 @@ def damage(source: Path | bytes) -> str | None:
             if head[:4] == b"RIFF" and head[8:11] == b"AVI":
                 announced = int.from_bytes(head[4:8], "little")
                 return None if announced in UNKNOWN_RIFF else _shorter(announced + 8, size)
+            if head[:3] == b"FLV":
+                return _shorter(_flash(head), size)
             if ASF_FILE_PROPERTIES in head:
                 start = head.index(ASF_FILE_PROPERTIES) + 40
                 return _shorter(int.from_bytes(head[start : start + 8], "little"), size)
@@ -76,6 +79,15 @@ def _boxes(file: BinaryIO, size: int) -> str | None:
     if start > size:
         return _shorter(start, size)
     return None if has_index else "has no index (moov box): it is cut off or was never finished"
+
+
+def _flash(head: bytes) -> int | None:
+    """Gives the `filesize` of an FLV file's metadata, where it has one."""
+    start = head.find(b"filesize\0") + 9
+    if start < 9 or len(head) < start + 8:
+        return None
+    value = struct.unpack(">d", head[start : start + 8])[0]
+    return int(value) if 0 < value < 2**53 else None  # damage can make it infinite or no number at all
 
 
 def _matroska(head: bytes) -> int | None:
