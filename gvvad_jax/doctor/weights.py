@@ -1,0 +1,82 @@
+"""A folder of published weights: dead, partial and corrupt downloads, before a model fails on them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from gvvad_jax.doctor.finding import Finding, ok, problem
+from gvvad_jax.weights import torch_file
+
+TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
+POINTER = b"version https://git-lfs"
+
+
+def inspect(path: Path) -> Iterator[Finding]:
+    """Every weight file of a folder (or one file): readable to its end, and every shard of an index there."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder; --weights names the folder of published weights.")
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.suffix.lower() in TENSORS)
+    if not files:
+        yield problem(f"{path}: no weight file ({', '.join(TENSORS)}) under it")
+    for file in files:
+        yield _file(file)
+    for index in sorted(path.rglob("*.index.json")) if path.is_dir() else ():
+        yield from _index(index)
+
+
+def _file(path: Path) -> Finding:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not size:
+        return problem(f"{path} is empty; fetch it again")
+    if head.startswith(POINTER):
+        return problem(f"{path} is a git-lfs pointer of {size} bytes, not the weights: run git lfs pull")
+    if head.lstrip()[:1] == b"<":
+        return problem(f"{path} is a web page, not weights: the download was refused; fetch it by hand")
+    try:
+        count, numbers = _safetensors(path, size) if path.suffix.lower() == ".safetensors" else _torch(path)
+    except (ValueError, OSError) as error:
+        return problem(str(error) if str(path) in str(error) else f"{path}: {error}")
+    return ok(f"{path}: {count} tensors, {numbers:,} numbers, {size / 2**20:,.1f} MiB, read to the end")
+
+
+def _safetensors(path: Path, size: int) -> tuple[int, int]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= min(size - 8, 100_000_000):
+            raise ValueError("not a safetensors file, or cut short; fetch it again")
+        try:
+            header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            ends = [entry["data_offsets"][1] for entry in header.values()]
+            numbers = 0
+            for entry in header.values():
+                count = 1
+                for n in entry["shape"]:
+                    count *= n
+                numbers += count
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"its header is damaged ({error}); fetch it again") from error
+    wanted = 8 + length + max(ends, default=0)
+    if wanted != size:
+        raise ValueError(f"has {size:,} bytes, but its header promises {wanted:,}; fetch it again")
+    return len(header), numbers
+
+
+def _torch(path: Path) -> tuple[int, int]:
+    arrays = torch_file.read(path)
+    return len(arrays), sum(array.size for array in arrays.values())
+
+
+def _index(path: Path) -> Iterator[Finding]:
+    try:
+        named = sorted(set(json.loads(path.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield problem(f"{path}: not an index of shards ({error}); fetch it again")
+        return
+    missing = [name for name in named if not (path.parent / name).is_file()]
+    if missing:
+        yield problem(f"{path} names {len(named)} shards, and {len(missing)} are missing: {', '.join(missing[:5])}")
+    else:
+        yield ok(f"{path}: all {len(named)} shards are there")
