@@ -79,4 +79,13 @@ def get_config(arg: str | None = None) -> Any:
     c.checkpoint = checkpoint = config_dict.ConfigDict()
     checkpoint.every = 100  # steps; 0: after the last step alone
     checkpoint.rule = "last"  # the headline's: last | validation | best_on_test
+
+    c.pipeline = pipeline = config_dict.ConfigDict()  # of mode=pipeline alone
+    pipeline.generator = "scenes"  # what makes the videos
+    pipeline.real = 10  # training videos of each class in the real style
+    pipeline.generated = 10  # generated training videos of each class
+    pipeline.test = 10  # test videos of each class
+    pipeline.crops = "centre"  # centre | five | ten | tiles
+    pipeline.tiles = (5, 3)  # columns, rows, of crops=tiles
+    pipeline.motion = ()  # blocks after the encoder's: differences, flow, image
     return c

@@ -11,7 +11,8 @@ from typing import Any
 import jax
 from absl import flags
 
-from gvvad_jax import program
+from gvvad_jax import pipeline, program
+from gvvad_jax.features import encoders
 from gvvad_jax.training import loop, mesh, runs, settings
 
 
@@ -26,13 +27,17 @@ def run(config: Any, workdir: str | Path) -> dict[str, Any]:
             return runs.train_seeds(config, Path(workdir))
         case "evaluate":
             return runs.evaluate(config, Path(workdir))
-    raise ValueError(f"mode is {config.mode!r}; choose one of train, evaluate.")
+        case "pipeline":
+            return pipeline.run(config, Path(workdir))
+    raise ValueError(f"mode is {config.mode!r}; choose one of train, evaluate, pipeline.")
 
 
 def main(argv: list[str]) -> int:
     """The command: devices and processes first, then `run`, then the figures as last lines."""
     if len(argv) > 1:
         raise ValueError(f"{argv[1]!r} is no flag; every setting is written --config.NAME=VALUE.")
+    if flags.FLAGS.config.mode == "pipeline":
+        encoders.use_all_cores()  # extraction wants them all; --devices may still say otherwise
     mesh.start(
         flags.FLAGS.devices or None,
         flags.FLAGS.coordinator or None,

@@ -1,20 +1,24 @@
-"""The chain from nothing to feature sets, as a list of stages, each done or not by its manifest (`mode=pipeline`).
+"""The chain as a list of stages, each done or not by its manifest, then training with and without generated data.
 
 So far the videos are drawn on the spot (synthesis/scenes.py); descriptions, generators and the filter join the list
-later. Real and generated videos are separate sets, so that the same detector can be trained with and without.
+later. Real and generated videos are separate sets, so that the same detector can be trained on the real ones alone.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from absl import logging
+import jax
 
 from gvvad_jax import program, records
+from gvvad_jax.evaluation import output
 from gvvad_jax.features import encoders, extraction
 from gvvad_jax.features import video as videos
 from gvvad_jax.records import manifest
 from gvvad_jax.synthesis import scenes
+from gvvad_jax.training import runs, settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +35,48 @@ class Stage:
         return (self.out / manifest.NAME).exists()
 
 
+def run(config: Any, folder: Path) -> dict[str, Any]:
+    """Makes the sets in W/sets/, trains in W on real ∪ generated videos and in W/real_only on the real ones alone.
+
+    Gives W/summary.json, which holds the figures of both ("real_only": {"auc", "auc_anomalous"}).
+    """
+    if config.data.features:
+        raise ValueError("mode=pipeline makes its own features; leave data.features empty, or set mode=train.")
+    asked = config.pipeline
+    options = videos.Options(crops=asked.crops, tiles=tuple(asked.tiles), motion=tuple(asked.motion))
+    chain = stages(
+        folder / "sets",
+        generator=asked.generator,
+        real=asked.real,
+        generated=asked.generated,
+        test=asked.test,
+        seed=config.data_seed,
+        options=options,
+    )
+    real, both = str(chain[1].out), f"{chain[1].out},{chain[3].out}"
+    # A run that does not fit what W holds is refused before hours of making sets.
+    for features, place in ((both, folder), (real, folder / "real_only")):
+        settings.require_same(_training(config, features), place)
+    make(chain)
+    found = runs.train_seeds(_training(config, both), folder)
+    alone = runs.train_seeds(_training(config, real), folder / "real_only")
+    headline = alone["metrics"][alone["rule"]] or {}
+    found |= {"real_only": {key: headline.get(key) for key in ("auc", "auc_anomalous")}}
+    if jax.process_index() == 0:
+        output.write_summary(folder / "summary.json", found)
+    return found
+
+
+def _training(config: Any, features: str) -> Any:
+    own = copy.deepcopy(config)
+    own.mode, own.data.features = "train", features
+    return own
+
+
 def stages(
     folder: Path, *, generator: str, real: int, generated: int, test: int, seed: int, options: videos.Options
 ) -> list[Stage]:
-    """Two video sets and their features under `folder`: `real` + `test` videos a class, and `generated` ones a class."""
+    """Two video sets and their features under `folder`; `real`, `test` and `generated` are videos a class."""
     if generator != "scenes":
         raise ValueError(f"pipeline.generator is {generator!r}; this version has scenes alone.")
     if min(real, generated, test) < 1:
@@ -48,20 +90,17 @@ def stages(
     return made
 
 
-def run(chain: Sequence[Stage]) -> None:
+def make(chain: Sequence[Stage]) -> None:
     """Prints the plan, then makes what is not there yet, in order."""
     for stage in chain:
         print(f"{'done ' if stage.is_done else 'to do'}  {stage.name}: {stage.out}")
-    if all(stage.is_done for stage in chain):
-        return
-    encoders.use_all_cores()
     for stage in chain:
         if not stage.is_done:
             print(stage.make(stage.out))
 
 
 def _drawer(style: str, splits: dict[str, int], seed: int) -> Callable[[Path], str]:
-    def make(out: Path) -> str:
+    def draw(out: Path) -> str:
         total = 2 * sum(splits.values())
         with records.writer(out, "video", 1, {"generator": "scenes", "style": style, "seed": seed} | splits) as writer:
             for video in program.progress(_clips(style, splits, seed), f"draw {style}", total, "video"):
@@ -69,7 +108,7 @@ def _drawer(style: str, splits: dict[str, int], seed: int) -> Callable[[Path], s
                     writer.add(video)
         return f"{total} videos drawn: {out}"
 
-    return make
+    return draw
 
 
 def _clips(style: str, splits: dict[str, int], seed: int) -> Iterator[records.Video]:
@@ -79,12 +118,11 @@ def _clips(style: str, splits: dict[str, int], seed: int) -> Iterator[records.Vi
 
 
 def _extractor(source: Path, options: videos.Options) -> Callable[[Path], str]:
-    def make(out: Path) -> str:
+    def extract(out: Path) -> str:
         encoder = encoders.create("efficientnet_lite0")
         done = extraction.extract(records.reader(source), encoder, options, out, dataset="scenes", shards=1)
         if done.failed:
             raise ValueError(f"{len(done.failed)} videos of {source} gave no features; {out}/errors.jsonl says why.")
-        logging.info("%s", done)
         return str(done)
 
-    return make
+    return extract
