@@ -16,6 +16,7 @@ def get_config(arg: str | None = None) -> config_dict.ConfigDict:
     c = ped2.get_config(arg)
     c.mode = "pipeline"
     c.steps = 300
+    c.switches.smooth = 1  # a clip has five snippets
     c.pipeline.crops = "tiles"
     c.pipeline.tiles = (3, 2)
     c.pipeline.motion = ("differences", "flow")
