@@ -29,10 +29,13 @@ VIDEO_FORMATS = (
     "asf,asf_o,wtv,ogg,gif,apng,nut,mxf,gxf,dv,rm,swf,dhav,ifv,amv,avs,nsv,h261,h263,vc1,vc1test,dirac,cavsvideo,"
     "yuv4mpegpipe,mjpeg,smjpeg,dxa,flic,roq,bink,smk,nuv,pva,mlv"
 )
+PICTURES = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM")
 # Opened only so that the sentence can say that there is no video stream.
 AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf,dts,wv,ape,tta"
 RAW_FORMATS = set("h264,hevc,vvc,av1,obu,m4v,mpegvideo,h261,h263,vc1,cavsvideo,mjpeg,dirac".split(","))
 OPTIONS = {"format_whitelist": f"{VIDEO_FORMATS},{AUDIO_FORMATS}", "protocol_whitelist": "file"}
+
+ADVICE = "copy it again, repair it with ffmpeg, or leave it out"
 
 
 class Container:
@@ -48,7 +51,7 @@ class Container:
             stream = self.container.streams.best("video")
             if not isinstance(stream, VideoStream) or _is_cover(stream):
                 cut = whole.damage(source)
-                raise ValueError(f"has no video stream{' and ' + cut if cut else ''}")
+                raise ValueError(f"has no video stream{f' and {cut}; {ADVICE}' if cut else ''}")
             if stream.codec_context is None:
                 raise ValueError("holds a video codec that FFmpeg cannot decode")
             self.stream = stream
@@ -88,8 +91,8 @@ class Container:
             if isinstance(error, MemoryError):
                 raise
             cut = whole.damage(self.source)
-            why = cut.removeprefix("is ") if cut else _reason(error)
-            raise ValueError(f"breaks off after {_frames(count)}{self._of_promised()}: {why}") from error
+            why = f"the file {cut}" if cut else _reason(error)
+            raise ValueError(f"breaks off after {_frames(count)}{self._of_promised()}: {why}; {ADVICE}") from error
         finally:
             self.container.close()  # whose streams must not be asked for anything from here on
 
@@ -100,7 +103,7 @@ class Container:
         if self.promised != count or self.container.format.name == "gif":  # whose frames FFmpeg counts itself
             cut = whole.damage(self.source)
             if cut:  # or the rest of the video would be missing without a word, and labels would not fit
-                raise ValueError(f"{cut}; {_frames(count)}{self._of_promised()} could be read")
+                raise ValueError(f"{cut}; {_frames(count)}{self._of_promised()} could be read; {ADVICE}")
         if self.promised and self.promised != count:
             self.notes.append(f"the container promises {_frames(self.promised)}, {count} were decoded")
         if corrupt:
@@ -172,12 +175,12 @@ def _open(source: Path | bytes) -> InputContainer:
         if isinstance(error, ArgumentError):
             raise ValueError("is not a video: its content is no container that is read here") from error
         cut = whole.damage(source)
-        raise ValueError(cut or f"cannot be opened as a video ({_reason(error)})") from error
+        raise ValueError(f"{cut or f'cannot be opened as a video ({_reason(error)})'}; {ADVICE}") from error
 
 
 def _picture_format(source: Path | bytes) -> str | None:
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=PICTURES) as image:
             return image.format
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
