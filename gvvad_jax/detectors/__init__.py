@@ -55,7 +55,7 @@ def create(name: str, inputs: Inputs, variant: str | None = None, seed: int = 0,
     module, kind = _entry(name)
     variant = _variant(name, variant)
     values = replace(module.VARIANTS[variant], f"{name} {variant}", changes)
-    return kind(inputs, variant, values, rngs=nnx.Rngs(params=seed))
+    return kind(inputs, variant, values, rng=np.random.default_rng(seed))
 
 
 def ssls_mode(detector: Any, mode: str | None = None) -> str:

@@ -55,7 +55,7 @@ class Outputs:
 class LinearDetector(nnx.Module):
     """Features of any width and crop count -> a score for each snippet."""
 
-    def __init__(self, given: Inputs, variant: str, switches: Switches, *, rngs: nnx.Rngs):
+    def __init__(self, given: Inputs, variant: str, switches: Switches, *, rng: np.random.Generator):
         """Build the layer for `given.visual` columns; text is not used."""
         self.name, self.variant, self.switches, self.inputs = "linear", variant, switches, given
         self.transform = inputs.InputTransform(
@@ -67,7 +67,7 @@ class LinearDetector(nnx.Module):
             clip=switches.clip,
             noise=switches.noise,
         )
-        self.fc = linear.Linear(self.transform.width, 1, rngs=rngs)
+        self.fc = linear.Linear(self.transform.width, 1, rng=rng)
 
     def fit_inputs(self, rows: Iterable[np.ndarray]) -> None:
         """Fit the input statistics to rows [n, F] of the normal training videos."""

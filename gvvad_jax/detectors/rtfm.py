@@ -75,7 +75,7 @@ class Outputs:
 class RTFM(nnx.Module):
     """Features of any width and crop count -> a score for each segment."""
 
-    def __init__(self, given: Inputs, variant: str, switches: Switches, *, rngs: nnx.Rngs):
+    def __init__(self, given: Inputs, variant: str, switches: Switches, *, rng: np.random.Generator):
         """Build the network for `given.visual` columns; text is not used."""
         self.name, self.variant, self.switches, self.inputs = "rtfm", variant, switches, given
         self.transform = inputs.InputTransform(
@@ -88,10 +88,10 @@ class RTFM(nnx.Module):
             noise=switches.noise,
         )
         width = self.transform.width
-        self.temporal = multiscale.MultiScale(width, rngs=rngs)
-        self.fc1 = linear.Linear(width, HIDDEN[0], rngs=rngs)
-        self.fc2 = linear.Linear(HIDDEN[0], HIDDEN[1], rngs=rngs)
-        self.fc3 = linear.Linear(HIDDEN[1], 1, rngs=rngs)
+        self.temporal = multiscale.MultiScale(width, rng=rng)
+        self.fc1 = linear.Linear(width, HIDDEN[0], rng=rng)
+        self.fc2 = linear.Linear(HIDDEN[0], HIDDEN[1], rng=rng)
+        self.fc3 = linear.Linear(HIDDEN[1], 1, rng=rng)
 
     def fit_inputs(self, rows: Iterable[np.ndarray]) -> None:
         """Fit the input statistics to rows [n, F] of the normal training videos."""

@@ -54,15 +54,15 @@ class InputTransform(nnx.Module):
             size = block.stop - block.start
             if self._is_reduced(block):
                 # Until it is fitted: the first columns as they are.
-                bases[block.name] = Fitted(jnp.eye(size, components, dtype=jnp.float32))
+                bases[block.name] = Fitted(_array(np.eye(size, components)))
                 out += components
             else:
                 out += size
         self.basis = nnx.Dict(bases)
-        self.mean = Fitted(jnp.zeros(width if bases else 0, jnp.float32))
-        self.shift = Fitted(jnp.zeros(out if normalise == "standardise" else 0, jnp.float32))
-        self.scale = Fitted(jnp.ones(out if normalise == "standardise" else 0, jnp.float32))
-        self.rows = Fitted(jnp.zeros((), jnp.float32))  # how many rows it was fitted to
+        self.mean = Fitted(_array(np.zeros(width if bases else 0)))
+        self.shift = Fitted(_array(np.zeros(out if normalise == "standardise" else 0)))
+        self.scale = Fitted(_array(np.ones(out if normalise == "standardise" else 0)))
+        self.rows = Fitted(_array(np.zeros(())))  # how many rows it was fitted to
         self.width = out
 
     @property
@@ -138,7 +138,7 @@ class InputTransform(nnx.Module):
                 values, axes = values[::-1][: self.components], axes[:, ::-1][:, : self.components]
                 # An axis has no sign of its own: let its largest entry be positive, so that two machines agree.
                 largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
-                self.basis[block.name][...] = jnp.asarray(axes * np.sign(largest), jnp.float32)
+                self.basis[block.name][...] = _array(axes * np.sign(largest))
                 variances.append(_floor(values, values.max(initial=0)))
                 means.append(np.zeros(len(values)))
             else:
@@ -147,11 +147,11 @@ class InputTransform(nnx.Module):
                 # With a basis every column has its mean taken off first.
                 means.append(np.zeros(len(variance)) if self.basis else mean[columns])
         if self.basis:
-            self.mean[...] = jnp.asarray(mean, jnp.float32)
+            self.mean[...] = _array(mean)
         if self.normalise == "standardise":
-            self.shift[...] = jnp.asarray(np.concatenate(means), jnp.float32)
-            self.scale[...] = jnp.asarray(1 / np.sqrt(np.concatenate(variances)), jnp.float32)
-        self.rows[...] = jnp.asarray(count, jnp.float32)
+            self.shift[...] = _array(np.concatenate(means))
+            self.scale[...] = _array(1 / np.sqrt(np.concatenate(variances)))
+        self.rows[...] = _array(np.asarray(count))
 
     def _is_reduced(self, block: Columns) -> bool:
         return 0 < self.components < block.stop - block.start
@@ -167,6 +167,10 @@ class InputTransform(nnx.Module):
                 part = lib.sign(part) * lib.sqrt(lib.abs(part))
             parts.append(part)
         return lib.concatenate(parts, -1)
+
+
+def _array(x: np.ndarray) -> Array:
+    return jnp.asarray(x.astype(np.float32))
 
 
 def _floor(variance: Any, reference: Any) -> Any:

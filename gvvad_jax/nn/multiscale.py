@@ -7,6 +7,7 @@ by the true length: a padded video gives what it gives alone.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
@@ -25,13 +26,13 @@ class NonLocal(nnx.Module):
     thousand snippets costs what its length costs. The norm's weight starts at 0, so the block starts as the identity.
     """
 
-    def __init__(self, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, *, rng: np.random.Generator):
         """Inner width is half of `width`."""
         inner = max(1, width // 2)
-        self.g = temporal.Convolution(width, inner, 1, rngs=rngs)
-        self.theta = temporal.Convolution(width, inner, 1, rngs=rngs)
-        self.phi = temporal.Convolution(width, inner, 1, rngs=rngs)
-        self.out = temporal.Convolution(inner, width, 1, rngs=rngs)
+        self.g = temporal.Convolution(width, inner, 1, rng=rng)
+        self.theta = temporal.Convolution(width, inner, 1, rng=rng)
+        self.phi = temporal.Convolution(width, inner, 1, rng=rng)
+        self.out = temporal.Convolution(inner, width, 1, rng=rng)
         self.norm = norm.BatchNorm(width, scale=0.0)
 
     def __call__(
@@ -52,17 +53,17 @@ class NonLocal(nnx.Module):
 class MultiScale(nnx.Module):
     """Rows of `width` in and out, inner width a quarter of it (512 at 2048)."""
 
-    def __init__(self, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, *, rng: np.random.Generator):
         """Any width: the last convolution maps the four branches back, which released programs need 4 to divide."""
         inner = max(1, width // 4)
-        self.conv_1 = temporal.Convolution(width, inner, 3, dilation=1, rngs=rngs)
-        self.conv_2 = temporal.Convolution(width, inner, 3, dilation=2, rngs=rngs)
-        self.conv_3 = temporal.Convolution(width, inner, 3, dilation=4, rngs=rngs)
-        self.conv_4 = temporal.Convolution(width, inner, 1, bias=False, rngs=rngs)
-        self.conv_5 = temporal.Convolution(4 * inner, width, 3, bias=False, rngs=rngs)
+        self.conv_1 = temporal.Convolution(width, inner, 3, dilation=1, rng=rng)
+        self.conv_2 = temporal.Convolution(width, inner, 3, dilation=2, rng=rng)
+        self.conv_3 = temporal.Convolution(width, inner, 3, dilation=4, rng=rng)
+        self.conv_4 = temporal.Convolution(width, inner, 1, bias=False, rng=rng)
+        self.conv_5 = temporal.Convolution(4 * inner, width, 3, bias=False, rng=rng)
         self.norm_1, self.norm_2, self.norm_3 = (norm.BatchNorm(inner) for _ in range(3))
         self.norm_5 = norm.BatchNorm(width)
-        self.non_local = NonLocal(inner, rngs=rngs)
+        self.non_local = NonLocal(inner, rng=rng)
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ the share kept (0.9), torch's the share of the new value (0.1).
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
@@ -18,10 +19,10 @@ class BatchNorm(nnx.Module):
 
     def __init__(self, width: int, *, momentum: float = 0.1, epsilon: float = 1e-5, scale: float = 1.0):
         """Start at mean 0, variance 1; `scale=0` makes the layer give zeros until it has learnt something."""
-        self.scale = nnx.Param(jnp.full(width, scale, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(width, jnp.float32))
-        self.mean = nnx.BatchStat(jnp.zeros(width, jnp.float32))
-        self.var = nnx.BatchStat(jnp.ones(width, jnp.float32))
+        self.scale = nnx.Param(jnp.asarray(np.full(width, scale, np.float32)))
+        self.bias = nnx.Param(jnp.asarray(np.zeros(width, np.float32)))
+        self.mean = nnx.BatchStat(jnp.asarray(np.zeros(width, np.float32)))
+        self.var = nnx.BatchStat(jnp.asarray(np.ones(width, np.float32)))
         self.momentum = momentum
         self.epsilon = epsilon
 

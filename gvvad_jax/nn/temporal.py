@@ -10,6 +10,7 @@ Precision: products follow `jax.default_matmul_precision`. Accelerators round fl
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -44,10 +45,12 @@ def convolve(
 class Convolution(nnx.Module):
     """Convolution over time with weights of its own (Xavier uniform, zero bias)."""
 
-    def __init__(self, width: int, out: int, taps: int, *, dilation: int = 1, bias: bool = True, rngs: nnx.Rngs):
-        """Draw the kernel [taps, width, out] from `rngs.params`."""
-        self.kernel = nnx.Param(linear.xavier(rngs.params(), (taps, width, out)))
-        self.bias = nnx.Param(jnp.zeros(out, jnp.float32)) if bias else None
+    def __init__(
+        self, width: int, out: int, taps: int, *, dilation: int = 1, bias: bool = True, rng: np.random.Generator
+    ):
+        """Draw the kernel [taps, width, out] from `rng`."""
+        self.kernel = nnx.Param(linear.xavier(rng, (taps, width, out)))
+        self.bias = nnx.Param(jnp.asarray(np.zeros(out, np.float32))) if bias else None
         self.dilation = dilation
 
     def __call__(self, x: Float[Array, "*batch time width"]) -> Float[Array, "*batch time out"]:

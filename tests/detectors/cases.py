@@ -48,7 +48,11 @@ def batch(arrays, length, synthetic=None, junk=1e3):
     return Batch(pair(visual), None, pair(mask), None, label, zeros, flags, zeros)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "statistics", "mode", "names"))
+# Half the time to compile; what runs is as slow as it is small.
+QUICK = {"xla_backend_optimization_level": 0}
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "statistics", "mode", "names"), compiler_options=QUICK)
 def _losses(graph, params, rest, b, weight, key, coefficients, statistics, mode, names):
     def loss(p):
         made = nnx.merge(graph, p, rest, copy=True)
@@ -59,6 +63,16 @@ def _losses(graph, params, rest, b, weight, key, coefficients, statistics, mode,
         return total, (values, outputs, nnx.state(made, nnx.Not(nnx.Param)))
 
     return jax.value_and_grad(loss, has_aux=True)(params)
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "statistics"), compiler_options=QUICK)
+def _forward(graph, state, b, key, statistics):
+    return nnx.merge(graph, state, copy=True)(b.visual, None, b.mask, key=key, statistics=statistics)
+
+
+def forward(made, b, key=None, statistics="running"):
+    """The detector's outputs; its state stays as it is."""
+    return _forward(*nnx.split(made), b, key, statistics)
 
 
 def losses(made, b, weight=1.0, key=None, statistics="batch", mode="off", coefficients=None):

@@ -1,19 +1,20 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from gvvad_jax import detectors
 from gvvad_jax.detectors import official
-from gvvad_jax.losses import top_k
+from gvvad_jax.losses import ssls
 from tests.detectors import cases, rtfm_reference
 
 
 def per_video(outputs, field, arrays):
     values = np.asarray(getattr(outputs, field))
     values = values.reshape(-1, *values.shape[2:])
-    return [v[..., : x.shape[1]] if field != "features" else v[:, : x.shape[1]] for v, x in zip(values, arrays, strict=True)]
+    return [
+        v[..., : x.shape[1]] if field != "features" else v[:, : x.shape[1]] for v, x in zip(values, arrays, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("statistics", ["running", "batch"])
@@ -87,56 +88,58 @@ def test_crop_aggregation_by_mean_and_by_max():
     arrays = cases.videos([7, 4], crops=3)
     for how in ("mean", "max"):
         made = cases.detector(crop_aggregation=how)
-        _, _, outputs, _, _ = cases.losses(made, cases.batch(arrays, 7), statistics="running")
+        outputs = cases.forward(made, cases.batch(arrays, 7))
         crops = np.asarray(outputs.crop_scores)
         np.testing.assert_allclose(outputs.scores, getattr(crops, how)(2), atol=1e-6)
         valid = np.asarray(cases.batch(arrays, 7).mask)
-        np.testing.assert_allclose(np.exp(np.asarray(outputs.log_score))[valid], np.asarray(outputs.scores)[valid], rtol=1e-5)
+        np.testing.assert_allclose(
+            np.exp(np.asarray(outputs.log_score))[valid], np.asarray(outputs.scores)[valid], rtol=1e-5
+        )
         np.testing.assert_allclose(
             np.exp(np.asarray(outputs.log_complement))[valid], 1 - np.asarray(outputs.scores)[valid], rtol=1e-5
         )
 
 
-def test_selection_by_dropped_out_magnitude_only_with_a_key_and_only_in_released_forms():
-    arrays = cases.videos([40] * 4)
-    b = cases.batch(arrays, 40)
-    for variant in ("paper", "gvvad"):
-        made = cases.detector(variant=variant)
-        _, _, still, _, _ = cases.losses(made, b)
-        np.testing.assert_array_equal(still.ranking, still.magnitudes)
-        _, _, dropped, _, _ = cases.losses(made, b, key=jax.random.key(0))
-        gone = (np.asarray(dropped.ranking) == 0).mean()
-        assert 0.5 < gone < 0.9
-        # The paper's ranking by score and by whole magnitude ignores it.
-        chosen = top_k.top_k_weights(dropped.ranking, b.mask, 3)
-        assert not np.allclose(chosen, top_k.top_k_weights(dropped.magnitudes, b.mask, 3))
+def test_released_forms_select_by_dropped_out_magnitude_with_a_key_alone():
+    made, b = cases.detector(variant="gvvad", width=32), cases.batch(cases.videos([64] * 8, width=32), 64)
+    still, dropped = cases.forward(made, b), cases.forward(made, b, jax.random.key(0))
+    np.testing.assert_array_equal(still.ranking, still.magnitudes)
+    kept = np.asarray(dropped.ranking) != 0
+    assert abs(kept.mean() - 0.3) < 0.08  # four standard deviations of 512 draws
+    np.testing.assert_array_equal(np.asarray(dropped.ranking)[kept], np.asarray(dropped.magnitudes)[kept])
+    assert abs(np.mean(kept[0] & kept[1]) - 0.09) < 0.06  # each half draws its own
+    # Features are dropped at the same rate, scaled up, and not by the same draw.
+    z, whole = np.asarray(dropped.features), np.asarray(still.features)
+    assert abs((z != 0).mean() - 0.3) < 0.01
+    np.testing.assert_allclose(z[z != 0], whole[z != 0] / 0.3, rtol=1e-4, atol=1e-5)
+
+
+def test_the_paper_selects_by_score_and_by_whole_magnitude():
+    made, b = cases.detector(), cases.batch(cases.videos([9] * 4), 9)
+    outputs = cases.forward(made, b)
+    spoilt = outputs.replace(ranking=-outputs.ranking)
+    for name, term in made.terms(outputs, b, 0).items():
+        np.testing.assert_array_equal(term.rows, made.terms(spoilt, b, 0)[name].rows)
 
 
 def test_same_key_same_bits_and_other_keys_other_scores():
     made, b = cases.detector(), cases.batch(cases.videos([9] * 4), 9)
-    first, second, other = (cases.losses(made, b, key=jax.random.key(k))[2].scores for k in (0, 0, 1))
+    first, second, other = (np.asarray(cases.forward(made, b, jax.random.key(k)).scores) for k in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
-    assert np.abs(np.asarray(first) - np.asarray(other)).max() > 1e-3
-
-
-def test_features_drop_at_the_rate_and_keep_their_expectation():
-    made, b = cases.detector(width=32), cases.batch(cases.videos([64] * 8, width=32), 64)
-    z = np.asarray(cases.losses(made, b, key=jax.random.key(0), statistics="running")[2].features)
-    whole = np.asarray(cases.losses(made, b, statistics="running")[2].features)
-    kept = z != 0
-    assert abs(kept.mean() - 0.3) < 0.01
-    np.testing.assert_allclose(z[kept], whole[kept] / 0.3, rtol=1e-4, atol=1e-5)
+    assert np.abs(first - other).max() > 1e-3
 
 
 def test_official_refuses_lengths_padding_and_ssls_per_sample():
     made = cases.detector(variant="official")
+    b = cases.batch(cases.videos([40] * 4), 40)
     with pytest.raises(ValueError, match="multiples of 32, not 40"):
-        cases.losses(made, cases.batch(cases.videos([40] * 4), 40))
+        made.terms(cases.forward(made, b), b, 0)
     b = cases.batch(cases.videos([32, 32, 32, 9]), 32)
     with pytest.raises(ValueError, match="1 of 2 videos"):
-        made.terms(made(b.visual, None, b.mask), b, 0)
+        made.terms(cases.forward(made, b), b, 0)
+    b = cases.batch(cases.videos([32] * 4), 32)
     with pytest.raises(ValueError, match="no row has a λ of its own"):
-        cases.losses(made, cases.batch(cases.videos([32] * 4), 32), mode="per_sample")
+        ssls.combine(made.terms(cases.forward(made, b), b, 0), b.synthetic.reshape(-1), 0.5, "per_sample")
     for segments, short, mode, words in (
         (40, "repeat", None, "multiples of 32, not 40"),
         (32, "mask", None, "know no padding"),
@@ -154,13 +157,15 @@ def test_unpaired_batches_are_refused():
     made, b = cases.detector(), cases.batch(cases.videos([5] * 4), 5)
     flat = jax.tree.map(lambda a: a.reshape(1, 4, *a.shape[2:]), b)
     with pytest.raises(ValueError, match="data.sampler=paired"):
-        made.terms(made(flat.visual, None, flat.mask), flat, 0)
+        made.terms(cases.forward(made, flat), flat, 0)
 
 
 def test_smoothness_and_sparsity_by_video_can_be_switched_on():
     arrays = cases.videos([8, 8, 8, 5])
     made = cases.detector(smoothness=0.5, sparsity=0.25)
-    _, terms, outputs, _, _ = cases.losses(made, cases.batch(arrays, 8))
+    b = cases.batch(arrays, 8)
+    outputs = cases.forward(made, b)
+    _, terms = ssls.combine(made.terms(outputs, b, 0), b.synthetic.reshape(-1), 1.0)
     s = [np.asarray(outputs.scores)[1, i, :n] for i, n in enumerate((8, 5))]
     np.testing.assert_allclose(terms["smoothness"], 0.5 * np.mean([(np.diff(x) ** 2).sum() for x in s]), rtol=1e-4)
     np.testing.assert_allclose(terms["sparsity"], 0.25 * np.mean([np.linalg.norm(x) for x in s]), rtol=1e-5)
@@ -168,7 +173,6 @@ def test_smoothness_and_sparsity_by_video_can_be_switched_on():
 
 def test_all_padding_videos_leave_loss_and_gradients_finite():
     made = cases.detector()
-    b = cases.batch(cases.videos([5, 0, 3, 0]), 6)
+    b = cases.batch(cases.videos([5, 0, 0, 0]), 6)
     total, _, _, gradients, _ = cases.losses(made, b, 0.0, jax.random.key(0), mode="per_sample")
     assert np.isfinite(total) and all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
-    assert jnp.isfinite(cases.losses(made, cases.batch(cases.videos([0] * 4), 6))[0])

@@ -23,7 +23,7 @@ def test_by_video_against_a_loop_with_padding():
 def test_the_released_view_bug_for_bug(segments):
     rng = np.random.default_rng(1)
     videos = 3
-    # As the trainer writes it: scores of both halves [2B, T, 1] viewed as rows of fixed number, second half of the rows.
+    # As the trainer writes it: scores of both halves [2B, T, 1] viewed as rows of a fixed number; second half of them.
     scores = rng.random((2 * videos, segments, 1))
     v = scores.reshape(2 * videos * 32, -1)[videos * 32 :]
     shifted = np.zeros_like(v)
@@ -31,9 +31,7 @@ def test_the_released_view_bug_for_bug(segments):
     anomalous = jnp.asarray(scores[videos:, :, 0], jnp.float32)
     view = regularisers.official_view(anomalous, jnp.ones((videos, segments), bool))
     np.testing.assert_allclose(regularisers.official_smoothness(view).sum(), ((shifted - v) ** 2).sum(), rtol=1e-5)
-    np.testing.assert_allclose(
-        regularisers.official_sparsity(view).mean(), np.linalg.norm(v, axis=0).mean(), rtol=1e-6
-    )
+    np.testing.assert_allclose(regularisers.official_sparsity(view).mean(), np.linalg.norm(v, axis=0).mean(), rtol=1e-6)
 
 
 def test_at_64_segments_neighbours_are_two_apart_and_cross_the_borders_of_videos():

@@ -66,9 +66,9 @@ def test_weights_and_their_gradient_in_lambda_are_finite(share, weight):
 
 
 def test_lambda_zero_removes_synthetic_gradients():
-    gradient = jax.grad(
-        lambda rows: ssls.combine({"c": single(rows), "m": pairs()}, SYNTHETIC, 0.0, "per_sample")[0]
-    )(ROWS)
+    gradient = jax.grad(lambda rows: ssls.combine({"c": single(rows), "m": pairs()}, SYNTHETIC, 0.0, "per_sample")[0])(
+        ROWS
+    )
     np.testing.assert_array_equal(gradient, [[0.25, 0], [0.25, 0]])
 
 

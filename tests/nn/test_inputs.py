@@ -20,7 +20,10 @@ def expected(fit, x, components, root):
     wide = [b for b in BLOCKS if b.stop - b.start > components]
     fit, x = fit.copy(), x.copy()
     for b in wide if root else []:
-        fit[:, b.start : b.stop], x[:, b.start : b.stop] = rooted(fit[:, b.start : b.stop]), rooted(x[:, b.start : b.stop])
+        fit[:, b.start : b.stop], x[:, b.start : b.stop] = (
+            rooted(fit[:, b.start : b.stop]),
+            rooted(x[:, b.start : b.stop]),
+        )
     parts_fit, parts = [], []
     for b in BLOCKS:
         f, v = fit[:, b.start : b.stop], x[:, b.start : b.stop]

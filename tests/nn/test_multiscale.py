@@ -23,16 +23,16 @@ def test_padding_of_any_content_changes_nothing(statistics):
     short = jnp.asarray(x[:, :, :7])
     wide = jnp.asarray(np.concatenate([x[:, :, :7], np.full((3, 2, 6, 10), 1e4, np.float32)], 2))
     apply = jax.jit(lambda m, v, mask: m(v, mask, statistics))
-    alone = apply(generic(multiscale.MultiScale(10, rngs=nnx.Rngs(0))), short, jnp.ones((3, 1, 7), bool))
+    alone = apply(generic(multiscale.MultiScale(10, rng=np.random.default_rng(0))), short, jnp.ones((3, 1, 7), bool))
     mask = jnp.broadcast_to(jnp.arange(13) < 7, (3, 1, 13))
-    padded = apply(generic(multiscale.MultiScale(10, rngs=nnx.Rngs(0))), wide, mask)
+    padded = apply(generic(multiscale.MultiScale(10, rng=np.random.default_rng(0))), wide, mask)
     np.testing.assert_allclose(padded[:, :, :7], alone, atol=1e-5, rtol=1e-5)
     assert not np.asarray(padded[:, :, 7:]).any()
 
 
 def test_the_non_local_block_starts_as_the_identity_and_its_maps_without_gradient():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 8)), jnp.float32)
-    block = multiscale.NonLocal(8, rngs=nnx.Rngs(0))
+    block = multiscale.NonLocal(8, rng=np.random.default_rng(0))
     mask = jnp.ones((2, 5), bool)
     np.testing.assert_array_equal(block(x, mask), x)
     graph, params, rest = nnx.split(block, nnx.Param, ...)
@@ -43,14 +43,14 @@ def test_the_non_local_block_starts_as_the_identity_and_its_maps_without_gradien
 
 
 def test_the_affinity_needs_no_table_of_all_pairs_of_segments():
-    block = multiscale.NonLocal(8, rngs=nnx.Rngs(0))
+    block = multiscale.NonLocal(8, rng=np.random.default_rng(0))
     jaxpr = jax.make_jaxpr(lambda x: block(x, jnp.ones((1, 600), bool)))(jnp.ones((1, 600, 8)))
     assert "600,600" not in str(jaxpr)
 
 
 @pytest.mark.parametrize("width", [1, 3, 6, 50])
 def test_any_width_works(width):
-    network = multiscale.MultiScale(width, rngs=nnx.Rngs(0))
+    network = multiscale.MultiScale(width, rng=np.random.default_rng(0))
     y = network(jnp.ones((2, 4, width)), jnp.ones((2, 4), bool), "batch")
     assert y.shape == (2, 4, width) and np.isfinite(y).all()
     assert network.conv_1.kernel.shape == (3, width, max(1, width // 4))
