@@ -65,7 +65,7 @@ def baselines_of(facts: Sequence[Known], videos: Sequence[TestVideo]) -> dict[st
         table[name] = _baseline(by_id, {fact.id: _column(fact, name) for fact in facts if _has(fact, name)})
     own = {id: np.array([video.label], np.float32) for id, video in by_id.items()}
     table["video_label"] = _baseline(by_id, own)
-    place = {id: np.linspace(0, 1, len(video.scores), endpoint=False) for id, video in by_id.items()}
+    place = {id: np.arange(len(video.scores)) / len(video.scores) for id, video in by_id.items()}
     table["time_position"] = _baseline(by_id, place, per_frame=True)
     return table
 

@@ -10,7 +10,7 @@ PADDINGS = ("zero", "last")
 
 
 def frame_scores(
-    scores: Num[np.ndarray, " snippets"] | Sequence[float],
+    scores: Num[np.ndarray, "*snippets"] | Sequence[float | int],
     num_frames: int,
     snippet_frames: int = 16,
     tail: str = "exact",

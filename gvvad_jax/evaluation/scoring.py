@@ -26,7 +26,7 @@ def padded_length(length: int) -> int:
 
 
 def score_set(
-    detector: nnx.Module,
+    detector: Any,
     reader: Any,
     *,
     texts: Mapping[str, np.ndarray] | Any | None = None,
@@ -38,6 +38,8 @@ def score_set(
     `batch` is videos a device; long videos go in smaller batches so that a device never holds more than NUMBERS
     values. `texts` maps ids to sentence vectors, or is a reader of text records. Each process returns all scores.
     """
+    if len(reader):
+        _check(detector, reader[0])
     mesh = mesh or jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
     graphdef, state = nnx.split(detector)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
@@ -54,6 +56,19 @@ def score_set(
     if waiting is not None:
         found.update(_collect(*waiting))
     return {row["id"]: found[row["id"]] for row in reader.rows}
+
+
+def _check(detector: Any, record: Any) -> None:
+    width = record.visual.shape[2]
+    if width != detector.inputs.visual:
+        raise ValueError(
+            f"{record.id}: its features are {width} columns wide, but this {detector.name} was made for "
+            f"{detector.inputs.visual}; extract with the encoder and blocks it was trained on."
+        )
+    if not detector.transform.is_fitted:
+        raise ValueError(
+            f"this {detector.name} has no statistics of training videos yet; call fit_inputs, or load a bundle."
+        )
 
 
 def _groups(reader: Any, batch: int, devices: int) -> Iterator[tuple[list[int], int, int]]:

@@ -34,7 +34,7 @@ class TestVideo:
     labels: Int8[np.ndarray, " frames"] | None = None
     crops: Int16[np.ndarray, " snippets"] | None = None
     snippet_frames: int = 16
-    fps: float | None = None
+    fps: float | int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Known:
     num_frames: int | None = None
     snippet_frames: int = 16
     intervals: tuple[tuple[int, int], ...] | None = None
-    fps: float | None = None
+    fps: float | int | None = None
     baselines: Float[np.ndarray, "snippets names"] | None = None
     baseline_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ class Figure:
 class Bar:
     """A table cell that also shows its number as a bar from 0 to 1."""
 
-    value: float | None
+    value: float | int | None
     text: str = ""
 
 
@@ -60,10 +60,10 @@ class Curve:
     caption: str = ""
     tag: str = ""
     anomalous: bool = False
-    fps: float | None = None
+    fps: float | int | None = None
     picture: str = ""
     media: str = ""
-    threshold: float | None = None
+    threshold: float | int | None = None
 
     @property
     def svg(self) -> str:

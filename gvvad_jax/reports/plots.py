@@ -51,8 +51,8 @@ class Curves:
         scores: Num[np.ndarray, " frames"],
         intervals: Intervals | None = (),
         title: str = "",
-        fps: float | None = None,
-        threshold: float | None = None,
+        fps: float | int | None = None,
+        threshold: float | int | None = None,
     ) -> None:
         """Writes one curve; y is always 0 to 1, so that pictures compare. `fps` adds seconds to the axis label."""
         for artist in self.spans:

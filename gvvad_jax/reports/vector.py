@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 1000, 120  # units of the drawing, which stretches to the page
 def curve(
     scores: Num[np.ndarray, " frames"],
     intervals: Sequence[tuple[int, int]] | None = (),
-    threshold: float | None = None,
+    threshold: float | int | None = None,
     name: str = "",
 ) -> str:
     """Score over frames, y from 0 to 1, anomalous intervals shaded; the text of axes is the page's."""
@@ -66,7 +66,7 @@ def _path(points: list[tuple[str, str]]) -> str:
     return "".join(words)
 
 
-def _short(value: float) -> str:
+def _short(value: float | int) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
