@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 from gvvad_jax import bags
 from gvvad_jax.training import checkpoints as checkpoint_files
 from gvvad_jax.training import log as logs
-from gvvad_jax.training import mesh as meshes
 from gvvad_jax.training import state as states
 
 
@@ -77,7 +76,6 @@ def train(
     0 for either interval: only after the last step. Raises NotFinite or Stopped.
     """
     termination = Termination()
-    key = jax.device_put(key, meshes.replicated(mesh))
     waiting: tuple[int, Any] | None = None
     start = int(state.step)
     batches = stream.batches(start, steps)

@@ -25,15 +25,19 @@ def start(
 
 def make(batch: int) -> Mesh:
     """The largest number of devices, equal in every process, that divides `batch` (videos a group)."""
+    chosen = devices(batch)
+    if len(chosen) < jax.device_count():
+        logging.warning("%s", description(len(chosen), batch))
+    return Mesh(np.array(chosen), ("data",), axis_types=(AxisType.Auto,))
+
+
+def devices(batch: int) -> list[Any]:
+    """Those devices, process after process: each process's then hold the block of the batch that it reads."""
     processes, local = jax.process_count(), jax.local_device_count()
     if batch < 1 or batch % processes:
         raise ValueError(f"batch={batch} does not divide by {processes} processes; change one of them.")
     each = max(n for n in range(1, local + 1) if batch % (n * processes) == 0)
-    # Process after process: its devices then hold the block of the batch that the process reads.
-    devices = [[d for d in jax.devices() if d.process_index == p][:each] for p in range(processes)]
-    if each < local:
-        logging.warning("%s", description(each * processes, batch))
-    return Mesh(np.array(devices).ravel(), ("data",), axis_types=(AxisType.Auto,))
+    return [d for p in range(processes) for d in [d for d in jax.devices() if d.process_index == p][:each]]
 
 
 def description(devices: int, batch: int) -> str:
@@ -51,8 +55,22 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """The arrays of a tree on every device of the mesh; process 0's values count."""
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
+    if jax.process_count() == 1:
+        return jax.device_put(tree, replicated(mesh))
+    from jax.experimental import multihost_utils
 
-        tree = multihost_utils.broadcast_one_to_all(tree)
-    return jax.device_put(tree, replicated(mesh))
+    # One broadcast of all bytes: one array at a time, each shape is a program to compile.
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, tree))
+    joined = multihost_utils.broadcast_one_to_all(np.frombuffer(b"".join(x.tobytes() for x in leaves), np.uint8))
+    data, start = np.asarray(joined).tobytes(), 0
+    placed = []
+    for leaf in leaves:
+        own = np.frombuffer(data, leaf.dtype, leaf.size, start).reshape(leaf.shape)
+        start += leaf.nbytes
+        placed.append(jax.make_array_from_callback(leaf.shape, replicated(mesh), own.__getitem__))
+    return jax.tree.unflatten(structure, placed)
+
+
+def key(seed: int, mesh: Mesh) -> Any:
+    """The key of a seed on every device of the mesh."""
+    return jax.jit(lambda: jax.random.key(seed), out_shardings=replicated(mesh))()

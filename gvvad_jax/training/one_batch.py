@@ -1,6 +1,7 @@
 """One batch with dropout off, and one step of Adam: for tests, debugging and comparison with other programs."""
 
 import dataclasses
+import functools
 from typing import Any, Literal
 
 import jax
@@ -60,23 +61,9 @@ def loss_and_gradients(
     )
     structure, params, rest = states.split(detector)
 
-    @jax.jit
-    def value_and_gradients(params: Any, rest: Any, batch: Batch, synthetic_weight: Any) -> Any:
-        def loss(params: Any) -> Any:
-            own = structure.detector(params, rest)
-            value, terms = step.objective(
-                own,
-                batch,
-                jnp.ones((), jnp.int32),
-                synthetic_weight=synthetic_weight,
-                mode=mode,
-                statistics="batch" if statistics == "batch" else "running",
-            )
-            return value, (terms, states.split(own)[2])
-
-        return jax.value_and_grad(loss, has_aux=True)(params)
-
-    (value, (terms, rest)), gradients = value_and_gradients(params, rest, batch, jnp.float32(synthetic_weight))
+    (value, (terms, rest)), gradients = _value_and_gradients(
+        structure, mode, "batch" if statistics == "batch" else "running", params, rest, batch, synthetic_weight
+    )
     if statistics == "batch":
         states.update(detector, rest)
     return Result(
@@ -84,6 +71,25 @@ def loss_and_gradients(
         terms={name: float(term) for name, term in terms.items()},
         gradients={name: np.asarray(gradient) for name, gradient in gradients.items()},
     )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _value_and_gradients(
+    structure: states.Structure, mode: str, statistics: str, params: Any, rest: Any, batch: Batch, synthetic_weight: Any
+) -> Any:
+    def loss(params: Any) -> Any:
+        detector = structure.detector(params, rest)
+        value, terms = step.objective(
+            detector,
+            batch,
+            jnp.ones((), jnp.int32),
+            synthetic_weight=synthetic_weight,
+            mode=mode,
+            statistics=statistics,
+        )
+        return value, (terms, states.split(detector)[2])
+
+    return jax.value_and_grad(loss, has_aux=True)(params)
 
 
 def adam_step(

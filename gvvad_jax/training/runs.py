@@ -94,7 +94,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
             now,
             stream,
             devices,
-            jax.random.key(config.seed),
+            mesh.key(config.seed, devices),
             steps=config.steps,
             checkpoints=saved,
             checkpoint_every=config.checkpoint.every,

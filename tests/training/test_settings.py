@@ -1,0 +1,65 @@
+import math
+
+import pytest
+
+from configs import base, folder, ped2
+from gvvad_jax import detectors
+from gvvad_jax.training import settings
+
+
+def test_only_steps_may_grow(tmp_path):
+    config = base.get_config()
+    settings.write(config, tmp_path)
+    settings.require_same(config, tmp_path)
+    config.steps += 1
+    settings.require_same(config, tmp_path)
+    config.mode = "evaluate"
+    settings.require_same(config, tmp_path)
+    config.ssls.weight, config.data.segments = 0.25, 32
+    with pytest.raises(ValueError, match=r"data.segments \(null -> 32\), ssls.weight \(0.5 -> 0.25\); take another"):
+        settings.require_same(config, tmp_path)
+    config = base.get_config()
+    config.steps -= 1
+    with pytest.raises(ValueError, match=r"steps \(1000 -> 999\)"):
+        settings.require_same(config, tmp_path)
+
+
+def test_a_new_folder_takes_any_config(tmp_path):
+    settings.require_same(base.get_config(), tmp_path / "new")
+
+
+def test_summaries_of_seeds_keep_their_keys_and_every_number_becomes_a_spread():
+    one = {"schema": 1, "seed": 3, "detector": "rtfm", "notes": ["a"], "versions": {"jax": "0.1"}}
+    one |= {"metrics": {"last": {"auc": 0.8, "interval": {"auc": [0.7, 0.9]}}, "validation": None}}
+    two = one | {"seed": 4, "notes": ["a", "b"]}
+    two |= {"metrics": {"last": {"auc": 0.9, "interval": {"auc": [0.8, 1.0]}}, "validation": None}}
+    both = settings.over_seeds([one, two])
+    assert both.keys() == one.keys() and both["schema"] == 1 and both["detector"] == "rtfm"
+    assert both["notes"] == ["a", "b"] and both["metrics"]["validation"] is None
+    figure = both["metrics"]["last"]["auc"]
+    assert figure["mean"] == pytest.approx(0.85) and figure["std"] == pytest.approx(0.1 / math.sqrt(2))
+    assert figure["values"] == [0.8, 0.9] and both["seed"]["values"] == [3, 4]
+    assert [x["mean"] for x in both["metrics"]["last"]["interval"]["auc"]] == pytest.approx([0.75, 0.95])
+
+
+def test_a_figure_that_one_seed_lacks_is_listed_as_it_is():
+    base_summary = {"notes": []}
+    both = settings.over_seeds([base_summary | {"auc": 0.5}, base_summary | {"auc": None}])
+    assert both["auc"] == [0.5, None]
+
+
+def test_base_names_every_switch_and_coefficient_of_every_detector():
+    config = base.get_config()
+    for name in detectors.names():
+        for variant in detectors.variants(name):
+            known = set(config.switches) | set(config.losses)
+            assert set(detectors.switches(name, variant)) <= known, (name, variant)
+    assert not set(config.switches) & set(config.losses), "one way to set each"
+    assert all(value is None for value in (*config.switches.values(), *config.losses.values()))
+
+
+@pytest.mark.parametrize("module", [ped2, folder])
+def test_configs_set_switches_that_their_detector_has(module):
+    config = module.get_config()
+    changes = {k: v for k, v in (*config.switches.items(), *config.losses.items()) if v is not None}
+    detectors.create(config.detector, detectors.Inputs(8), config.variant, **changes)
