@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from gvvad_jax.detectors import bundle, linear, rtfm
 from gvvad_jax.detectors.inputs import Inputs
-from gvvad_jax.detectors.official import to_official
+from gvvad_jax.detectors.official import from_official, to_official
 from gvvad_jax.detectors.switches import replace
 from gvvad_jax.losses import ssls
 
@@ -20,6 +20,7 @@ __all__ = [
     "bundle",
     "check_training",
     "create",
+    "from_official",
     "load",
     "names",
     "scores",

@@ -19,6 +19,7 @@ import safetensors.numpy
 from flax import nnx
 
 from gvvad_jax import detectors
+from gvvad_jax.detectors import official
 from gvvad_jax.detectors.inputs import Inputs
 from gvvad_jax.nn.inputs import Columns, Fitted
 
@@ -28,8 +29,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 def arrays(detector: Any) -> dict[str, np.ndarray]:
     """Every parameter and statistic of a detector under its dotted path."""
-    state = nnx.state(detector, nnx.Any(nnx.Param, nnx.BatchStat, Fitted))
-    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(state)}
+    return official.named(nnx.state(detector, nnx.Any(nnx.Param, nnx.BatchStat, Fitted)))
 
 
 def fill(detector: Any, tensors: dict[str, np.ndarray], where: str) -> None:

@@ -34,26 +34,48 @@ def linear_table(*names: str) -> dict[str, tuple[str, bool]]:
 TABLES = {"rtfm": multiscale_table("temporal", "Aggregate") | linear_table("fc1", "fc2", "fc3")}
 
 
-def to_official(detector: Any, state: Any = None) -> dict[str, np.ndarray]:
+def named(state: Any) -> dict[str, np.ndarray]:
+    """The arrays of an NNX state under their dotted paths."""
+    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(state)}
+
+
+def to_official(detector: Any, arrays: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
     """Released name -> array in torch's layout, running statistics included.
 
-    `state` stands for the detector's own (gradients, say) and may hold parameters alone. What no released program has
-    (fitted input statistics) stays out; a detector that was never published keeps our dotted names.
+    `arrays` (dotted path -> array, gradients say) stand for the detector's own and may be some of them. What no
+    released program has (fitted input statistics) stays out; a detector that was never published keeps our paths.
     """
-    whole = state is None
-    state = nnx.state(detector, nnx.Any(nnx.Param, nnx.BatchStat)) if whole else state
-    paths = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(state)}
+    whole = arrays is None
+    if arrays is None:
+        arrays = named(nnx.state(detector, nnx.Any(nnx.Param, nnx.BatchStat)))
     table = TABLES.get(detector.name)
     if table is None:
-        return paths
+        return {path: np.asarray(array) for path, array in arrays.items()}
     result = {}
-    for path, array in paths.items():
+    for path, array in arrays.items():
         if path not in table:
             continue
         name, turned = table[path]
         # Conv1d keeps [out, in, taps] and Linear [out, in]; reversing the axes of ours gives either.
-        result[name] = np.ascontiguousarray(array.T if turned else array)
+        result[name] = np.ascontiguousarray(np.asarray(array).T if turned else array)
         if whole and name.endswith(".running_var"):
             # Written by torch, read by nobody: the momentum is a number.
             result[name.removesuffix("running_var") + "num_batches_tracked"] = np.zeros((), np.int64)
+    return result
+
+
+def from_official(detector: Any, arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Dotted path -> array in our layout, from released names; a name that the detector does not have is refused."""
+    table = TABLES.get(detector.name)
+    if table is None:
+        return {path: np.asarray(array) for path, array in arrays.items()}
+    released = {name: (path, turned) for path, (name, turned) in table.items()}
+    unknown = sorted(name for name in arrays if name not in released and not name.endswith(".num_batches_tracked"))
+    if unknown:
+        raise ValueError(f"{len(unknown)} released names belong to no part of this {detector.name} ({unknown[0]}).")
+    result = {}
+    for name, array in arrays.items():
+        if name in released:
+            path, turned = released[name]
+            result[path] = np.ascontiguousarray(np.asarray(array).T if turned else array)
     return result

@@ -48,7 +48,7 @@ def test_gradients_against_differences_of_the_float64_loss(variant):
     made, arrays = cases.detector(variant=variant, width=8), cases.videos([32] * 4, width=8)
     tensors = {name: np.asarray(v, np.float64) for name, v in detectors.to_official(made).items()}
     _, _, _, gradients, _ = cases.losses(made, cases.batch(arrays, 32))
-    gradients = detectors.to_official(made, gradients)
+    gradients = detectors.to_official(made, official.named(gradients))
     assert set(gradients) == {n for n in tensors if not n.endswith(("mean", "var", "tracked"))}
 
     def loss(shift):
@@ -80,7 +80,15 @@ def test_released_names_shapes_and_count_at_2048():
     assert released["Aggregate.conv_5.0.weight"] == (2048, 2048, 3)
     assert released["Aggregate.non_local.W.0.weight"] == (512, 256, 1)
     assert released["fc2.weight"] == (128, 512)
-    small = detectors.to_official(cases.detector(width=8))
+    made = cases.detector(width=8)
+    small = detectors.to_official(made)
+    back = detectors.from_official(made, small)
+    assert set(back) == set(table)
+    for path, array in official.named(nnx.state(made, nnx.Any(nnx.Param, nnx.BatchStat))).items():
+        if path in table:
+            np.testing.assert_array_equal(back[path], array)
+    with pytest.raises(ValueError, match="belong to no part of this rtfm"):
+        detectors.from_official(made, {"Aggregate_text.conv_1.0.weight": np.zeros(3)})
     assert len(small) == 47 and small["Aggregate.conv_1.2.num_batches_tracked"].dtype == np.int64
 
 
