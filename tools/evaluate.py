@@ -36,9 +36,9 @@ def main(argv: list[str]) -> int:
     """Evaluates, prints the figures and gives the exit status."""
     if argv[1:]:
         raise ValueError(f"{argv[1]!r} is no flag; every input has one, see --help.")
-    for flag in (SCORES, DATASET, OUT):
+    for flag, example in ((SCORES, "scores.npz"), (DATASET, "ucf"), (OUT, "report")):
         if not flag.value:
-            raise ValueError(f"--{flag.name} is missing: {flag.help}")
+            raise ValueError(f"--{flag.name} is missing; it may read --{flag.name}={example}, see --help.")
 
     from gvvad_jax.evaluation import external, summary
 

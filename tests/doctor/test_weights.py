@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gvvad_jax.doctor import weights
+
+
+def said(path):
+    found = list(weights.inspect(path))
+    return "\n".join(map(str, found)), any(f.problem for f in found)
+
+
+def test_whole_weights_are_counted(tmp_path):
+    save_file({"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float16)}, tmp_path / "model.safetensors")
+    text, wrong = said(tmp_path)
+    assert not wrong and "2 tensors, 10 numbers" in text
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("a.safetensors", b"", "empty"),
+        ("a.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "git-lfs pointer"),
+        ("a.pth", b"<!DOCTYPE html><html>", "web page"),
+        ("a.bin", b"PK\x03\x04 cut off", "a.bin"),
+        ("a.safetensors", b"\xff" * 100, "not a safetensors"),
+    ],
+)
+def test_dead_downloads_are_told(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    text, wrong = said(tmp_path)
+    assert wrong and words in text
+
+
+def test_a_cut_file_is_told_with_both_sizes(tmp_path):
+    save_file({"a": np.zeros(100, np.float32)}, tmp_path / "m.safetensors")
+    data = (tmp_path / "m.safetensors").read_bytes()
+    (tmp_path / "m.safetensors").write_bytes(data[:-10])
+    text, wrong = said(tmp_path / "m.safetensors")
+    assert wrong and f"{len(data) - 10:,}" in text and f"{len(data):,}" in text
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "m-1.safetensors")
+    index = {"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    text, wrong = said(tmp_path)
+    assert wrong and "m-2.safetensors" in text
+
+
+def test_a_folder_without_weights_is_a_problem_and_no_folder_an_error(tmp_path):
+    assert said(tmp_path)[1]
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(weights.inspect(tmp_path / "nowhere"))
