@@ -93,7 +93,7 @@ def extract(
     made, frames = 0, 0
     with (
         contextlib.suppress(_Nothing),
-        records.writer(out, "feature", shards, {"dataset": found[0].dataset} | identity) as writer,
+        records.writer(out, "feature", shards, {"dataset": found[0].dataset} | options.asked(encoder)) as writer,
     ):
         there = len(writer.done)
         todo = [s for s in found if s.id not in writer and (not is_finished or s.id in failed_before)]

@@ -39,6 +39,17 @@ class Options:
         """The crops of frames of height x width."""
         return views.plan(self.crops, height, width, self.tiles, size)
 
+    def asked(self, encoder: Encoder) -> dict[str, Any]:
+        """What a user chose, under the names of tools/extract.py's flags: another choice needs another set."""
+        tiles = {"tiles": f"{self.tiles[0]}x{self.tiles[1]}"} if self.crops == "tiles" else {}
+        return tiles | {
+            "encoder": encoder.name,
+            "weights_sha256": encoder.identity["weights_sha256"],
+            "crops": self.crops,
+            "motion": ",".join(self.motion),
+            "frames_per_snippet": self.frames_per_snippet,
+        }
+
     def identity(self, encoder: Encoder) -> dict[str, Any]:
         """What records and bundles keep: the encoder, its weights' SHA-256 and every option."""
         plan = self.plan(480, 640, encoder.size)
