@@ -99,7 +99,7 @@ class Part:
     motion: dict[str, np.ndarray | None]  # name -> float32 [C, width]; None: its crops are the last of `images`
     baselines: dict[str, float]
     vectors: list[np.ndarray] = field(default_factory=list)
-    columns: dict[str, np.ndarray] = field(default_factory=dict)  # block -> [C, width], once all images are encoded
+    columns: dict[str, np.ndarray] = field(default_factory=dict)  # block -> float16 [C, width], once all are encoded
 
 
 def parts(decoder: decode.Decoder, source: Path | bytes, name: str, options: Options, size: int) -> Iterator[Part]:
@@ -161,10 +161,11 @@ def _finish(part: Part) -> None:
     vectors = np.stack(part.vectors).reshape(-1, crops, part.vectors[0].shape[-1])
     encoded = [name for name, values in part.motion.items() if values is None]
     count = len(vectors) - len(encoded)
-    part.columns["appearance"] = vectors[:count].mean(0)
     beside = dict(zip(encoded, vectors[count:], strict=True))
-    for name, values in part.motion.items():
-        part.columns[name] = beside[name] if values is None else values
+    columns = {"appearance": vectors[:count].mean(0)}
+    columns |= {name: beside[name] if values is None else values for name, values in part.motion.items()}
+    with np.errstate(over="ignore"):
+        part.columns = {name: values.astype(np.float16) for name, values in columns.items()}
     part.images, part.vectors = None, []
 
 
@@ -174,8 +175,6 @@ def assemble(done: list[Part], info: decode.Info) -> Features:
     for block, values in done[0].columns.items():
         blocks.append(records.Block(block, stop, stop := stop + values.shape[1]))
     visual = np.stack([np.concatenate(list(part.columns.values()), axis=1) for part in done])
-    with np.errstate(over="ignore"):
-        visual = visual.astype(np.float16)
     return Features(
         visual=visual,
         blocks=tuple(blocks),
