@@ -7,8 +7,9 @@ import numpy as np
 
 from configs import base
 from gvvad_jax import records
+from gvvad_jax.batch import Batch
 
-WIDTH, CROPS = 6, 2
+WIDTH, CROPS = 16, 2
 
 
 def write_set(path: Path, *, test: bool = True, synthetic: bool = True, seed: int = 0, dataset: str = "toy") -> Path:
@@ -58,3 +59,20 @@ def config(features: Path | str, **changes: Any) -> Any:
             place = place[part]
         place[last] = value
     return c
+
+
+def batch(pairs: int, crops: int, segments: int, width: int) -> Batch:
+    """Random pairs, every third video synthetic."""
+    rng = np.random.default_rng(0)
+    shape = (2, pairs)
+    index = np.arange(2 * pairs, dtype=np.int32).reshape(shape)
+    return Batch(
+        visual=rng.normal(size=(*shape, crops, segments, width)).astype(np.float32),
+        text=None,
+        mask=np.ones((*shape, segments), bool),
+        text_mask=None,
+        label=np.repeat(np.arange(2, dtype=np.int32)[:, None], pairs, 1),
+        category=np.zeros(shape, np.int32),
+        synthetic=(index % 3 == 0).astype(np.int32),
+        index=index,
+    )
