@@ -107,8 +107,7 @@ def load(path: str | Path) -> tuple[Any, dict[str, Any]]:
     """The detector and its config.json."""
     path = Path(path)
     config, tensors = _read(path)
-    blocks = tuple(Columns(**block) for block in config["inputs"]["blocks"])
-    inputs = Inputs(config["inputs"]["visual"], config["inputs"]["text"], blocks=blocks)
+    inputs = Inputs(config["inputs"]["visual"], config["inputs"]["text"], blocks=config["inputs"]["blocks"])
     detector = detectors.create(config["detector"], inputs, config["variant"], **config["switches"])
     fill(detector, tensors, str(path / WEIGHTS))
     return detector, config
@@ -138,20 +137,20 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
         raise FileNotFoundError(f"{path} is no bundle: it needs {CONFIG} and {WEIGHTS}; give the bundle/ of a run.")
     try:
-        config = json.loads((path / CONFIG).read_text("utf-8"))
-        schema = config["schema"]
-        inputs = config["inputs"]
-        for key, part in (("detector", config), ("variant", config), ("switches", config), ("visual", inputs)):
-            part[key]
-        inputs.setdefault("text", None)
-        inputs.setdefault("blocks", [])
+        optional = {"extraction": {}, "threshold": None, "provenance": {}}
+        config = {**optional, **json.loads((path / CONFIG).read_text("utf-8"))}
+        schema, inputs = config["schema"], {"text": None, "blocks": [], **config["inputs"]}
+        inputs["blocks"] = tuple(Columns(b["name"], int(b["start"]), int(b["stop"])) for b in inputs["blocks"])
+        inputs["visual"], config["inputs"] = int(inputs["visual"]), inputs
+        config["detector"], config["variant"] = str(config["detector"]), str(config["variant"])
+        config["switches"] = dict(config["switches"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path / CONFIG} is no bundle's configuration ({error!r}); copy the bundle again.") from error
     if schema != SCHEMA:
         raise ValueError(f"{path / CONFIG} has schema {schema}, but this version reads {SCHEMA}; update gvvad_jax.")
     try:
         return config, safetensors.numpy.load_file(path / WEIGHTS)
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, TypeError, KeyError) as error:
         raise ValueError(f"{path / WEIGHTS} is damaged ({error}); copy the bundle again.") from error
 
 

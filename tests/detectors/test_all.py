@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gvvad_jax import detectors
+from gvvad_jax import detectors, records
 from gvvad_jax.losses import ssls
 from gvvad_jax.nn.inputs import Columns
 from tests.detectors import cases
@@ -95,6 +95,13 @@ def test_bundle_round_trip_with_changed_switches_and_blocks(name, variant, tmp_p
     np.testing.assert_array_equal(detectors.scores(loaded, visual), expected)
     other = detectors.load(name, tmp_path / "bundle", inputs, variant, smooth=1)
     assert other.switches.smooth == 1 and np.abs(detectors.scores(other, visual) - expected).max() > 0
+
+
+def test_blocks_of_records_are_taken_as_they_are():
+    blocks = (records.Block(name="appearance", start=0, stop=8), records.Block(name="flow", start=8, stop=12))
+    made = detectors.create("linear", detectors.Inputs(12, blocks=blocks), components=3)
+    assert made.transform.width == 6
+    assert made.inputs == detectors.Inputs(12, blocks=(Columns("appearance", 0, 8), Columns("flow", 8, 12)))
 
 
 @every

@@ -87,6 +87,18 @@ def test_a_config_that_is_none_is_refused(saved, text):
         bundle.load(saved)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("inputs", None), ("inputs", {"visual": "wide"}), ("inputs", {"visual": 3, "blocks": [{"name": "a"}]}),
+     ("inputs", {"visual": 3, "blocks": 7}), ("switches", 5), ("switches", ["k"])],
+)  # fmt: skip
+def test_parts_of_a_config_that_make_no_sense_are_refused(saved, key, value):
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(config | {key: value}))
+    with pytest.raises(ValueError, match="config.json is no bundle's configuration"):
+        bundle.load(saved)
+
+
 def test_another_schema_is_refused(saved):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(config | {"schema": 2}))
