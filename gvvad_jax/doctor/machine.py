@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from packaging.requirements import Requirement
 
@@ -91,11 +92,17 @@ def _disk() -> Iterator[Finding]:
 
 def _codecs() -> Iterator[Finding]:
     import av
+    from av.codec import Codec
 
-    for name, mode, what in (("h264", "r", "reads"), ("hevc", "r", "reads"), ("libx264", "w", "writes")):
+    checks: tuple[tuple[str, Literal["r", "w"], str], ...] = (
+        ("h264", "r", "reads"),
+        ("hevc", "r", "reads"),
+        ("libx264", "w", "writes"),
+    )
+    for name, mode, what in checks:
         try:
-            av.codec.Codec(name, mode)
-        except (av.error.FFmpegError, ValueError):
+            Codec(name, mode)
+        except ValueError:  # av's own errors are ValueErrors too
             yield problem(f"PyAV {av.__version__} has no {name}, which {what} video; reinstall av from PyPI")
             return
     yield ok(f"PyAV {av.__version__} reads h264 and hevc, and writes h264")

@@ -38,7 +38,7 @@ def compare(first: Sequence[TestVideo], second: Sequence[TestVideo], name: str, 
         "names": [name, other],
         "auc": [frame_metrics.auc(x) for x in joined],
         "auc_anomalous": [frame_metrics.auc(frame_metrics.of_videos(x, anomalous)) for x in joined],
-        "interval_of_difference": frame_metrics.difference(*joined, anomalous),
+        "interval_of_difference": frame_metrics.difference(joined[0], joined[1], anomalous),
         "videos": sorted(rows, key=lambda row: (-abs(row["difference"]), row["id"])),
     }
 

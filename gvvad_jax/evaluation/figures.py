@@ -89,7 +89,7 @@ def _baseline(
         frames.stretch(scores[id], len(video.scores), 1 if per_frame else video.snippet_frames)
         for id, video in videos.items()
     ]
-    joined = frame_metrics.runs(stretched, [video.labels for video in videos.values()])
+    joined = frame_metrics.runs(stretched, [video.labels for video in videos.values() if video.labels is not None])
     anomalous = np.array([video.label == 1 for video in videos.values()])
     return {
         "auc": frame_metrics.auc(joined),

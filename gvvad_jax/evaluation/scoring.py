@@ -72,19 +72,22 @@ def _check(detector: Any, record: Any) -> None:
 
 
 def _groups(reader: Any, batch: int, devices: int) -> Iterator[tuple[list[int], int, int]]:
-    """(indices, padded length, rows): videos of like length together, longest first so that memory fails early."""
+    """(indices, padded length, rows): videos of like length together, longest first so that memory fails early.
+
+    Every batch but the last is full, at the price of a few videos padded to the next length.
+    """
     lengths = [int(row["num_snippets"]) for row in reader.rows]
-    groups: dict[int, list[int]] = {}
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        groups.setdefault(padded_length(lengths[index]), []).append(index)
-    if not groups:
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    if not order:
         return
-    _, crops, width = reader[next(iter(groups.values()))[0]].visual.shape
-    for length, members in groups.items():
+    _, crops, width = reader[order[0]].visual.shape
+    start = 0
+    while start < len(order):
+        length = padded_length(lengths[order[start]])
         fitting = max(1, NUMBERS // (crops * length * max(length, width)))
         rows = devices * min(batch, 1 << (fitting.bit_length() - 1))
-        for start in range(0, len(members), rows):
-            yield members[start : start + rows], length, rows
+        yield order[start : start + rows], length, rows
+        start += rows
 
 
 def _stack(items: list[Any], length: int, rows: int, texts: list[np.ndarray] | None) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import numpy as np  # noqa: E402
 from jaxtyping import Float, Num  # noqa: E402
 
 LINE, SHADE, INK, GRID = "#1f5fa8", "#e2574c", "#3d434b", "#dfe3e8"
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.edgecolor": GRID,
     "axes.labelcolor": INK,
