@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,37 +121,9 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def show(value: Any) -> str:
-    """Four digits, of several seeds mean ± standard deviation, or a dash where a figure is not defined."""
-    if isinstance(value, Mapping):
-        return "-" if value.get("mean") is None else f"{value['mean']:.4f} ± {value['std']:.4f}"
+def show(value: float | None) -> str:
+    """Four digits, or a dash where a figure is not defined."""
     return "-" if value is None else f"{value:.4f}"
-
-
-def over_seeds(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One summary of several seeds: the same keys, each number as {mean, std, values}.
-
-    `std` is the sample standard deviation (0 for one run). A number that one run lacks (null) is averaged over the
-    others; notes are joined; text that differs becomes the list of texts.
-    """
-    merged = _merge([{k: v for k, v in s.items() if k not in ("schema", "notes")} for s in summaries])
-    notes = dict.fromkeys(note for summary in summaries for note in summary["notes"])
-    return {"schema": SCHEMA, **merged, "notes": list(notes)}
-
-
-def _merge(values: Sequence[Any]) -> Any:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    if all(isinstance(value, Mapping) for value in known):
-        keys = dict.fromkeys(key for value in known for key in value)
-        return {key: _merge([value.get(key) for value in known]) for key in keys}
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-        std = statistics.stdev(known) if len(known) > 1 else 0.0
-        return {"mean": statistics.fmean(known), "std": std, "values": list(values)}
-    if all(isinstance(value, list) and len(value) == len(known[0]) for value in known):
-        return [_merge(parts) for parts in zip(*known, strict=True)]
-    return known[0] if all(value == known[0] for value in known) else list(values)
 
 
 def _pair(figures: Mapping[str, Any]) -> str:

@@ -45,24 +45,6 @@ def test_an_undefined_figure_is_a_dash():
     assert summary.lines(build(metrics={"last": FIGURES | {"auc_anomalous": None}}))[-1] == "anomalous only -"
 
 
-def test_seeds_become_mean_spread_and_values():
-    runs = [build(seed=s, metrics={"last": FIGURES | {"auc": auc}}) for s, auc in enumerate((0.9, 0.8, 0.7))]
-    runs[1]["notes"] = ["other"]
-    merged = summary.over_seeds(runs)
-    assert set(merged) == set(runs[0]) and merged["schema"] == 1
-    found = merged["metrics"]["last"]["auc"]
-    assert found["mean"] == pytest.approx(0.8) and found["std"] == pytest.approx(0.1)
-    assert found["values"] == [0.9, 0.8, 0.7]
-    assert merged["dataset"] == "ped2" and merged["notes"] == ["twice", "other"]
-    assert summary.lines(merged)[-2] == "frame AUC 0.8000 ± 0.1000"
-
-
-def test_a_figure_that_one_seed_lacks_is_averaged_over_the_others():
-    runs = [build(metrics={"last": FIGURES}), build(metrics={"last": None})]
-    merged = summary.over_seeds(runs)
-    assert merged["metrics"]["last"]["auc"]["mean"] == FIGURES["auc"]
-
-
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="best"):
         build(rule="best")
