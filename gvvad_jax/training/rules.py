@@ -12,7 +12,7 @@ import numpy as np
 import sklearn.metrics
 
 from gvvad_jax import bags, evaluation
-from gvvad_jax.evaluation import frame_metrics
+from gvvad_jax.evaluation import frame_metrics, frames
 from gvvad_jax.training import checkpoints
 from gvvad_jax.training import log as logs
 from gvvad_jax.training import state as states
@@ -20,8 +20,14 @@ from gvvad_jax.training import state as states
 RULES = ("last", "validation", "best_on_test")
 
 
-def alignment(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `config.eval` says of frames and labels, as evaluation.test_videos takes it."""
+def alignment(config: Any) -> dict[str, Any]:
+    """What `config.eval` says of frames and labels, as evaluation.test_videos takes it, refused where it cannot be."""
+    frames.check_tail(config.tail)
+    if config.label_padding not in ("zero", "last"):
+        raise ValueError(f"eval.label_padding is {config.label_padding!r}; choose one of zero, last.")
+    for key in ("labels", "label_list"):
+        if config[key] and not Path(config[key]).is_file():
+            raise FileNotFoundError(f"eval.{key} names {config[key]}, which is no file.")
     return {key: config[key] for key in ("tail", "labels", "label_list", "label_padding")}
 
 

@@ -43,6 +43,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         data_seed=config.data_seed,
     )
     _check(config, sets)
+    alignment = rules.alignment(config.eval)
     devices = mesh.make(config.batch)
     variant = config.variant or detectors.variants(config.detector)[0]
     segments = config.data.segments or (32 if (config.detector, variant) == ("rtfm", "official") else 64)
@@ -88,7 +89,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         if kept is not None:
             now = saved.restore(now, devices)
         log = logs.Log(folder, int(now.step))
-        judge = rules.Rules(structure, sets, folder / "checkpoints", alignment=rules.alignment(config.eval), log=log)
+        judge = rules.Rules(structure, sets, folder / "checkpoints", alignment=alignment, log=log)
         now = loop.train(
             one_step,
             now,

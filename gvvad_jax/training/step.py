@@ -66,6 +66,7 @@ def schedule_factor(schedule: str | None, number: Any, steps: int) -> Any:
 
 def pure(structure: states.Structure, mode: str, schedule: str | None = None, steps: int = 1) -> Callable[..., Any]:
     """The step `(state, batch, key) -> (state, metrics)` without placement; `steps` matters to the schedule alone."""
+    schedule_factor(schedule, jnp.ones((), jnp.int32), steps)  # an unknown one is refused before anything runs
 
     def step(state: states.State, batch: Batch, key: Any) -> tuple[states.State, dict[str, Any]]:
         number = state.step + 1
