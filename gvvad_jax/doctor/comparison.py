@@ -58,18 +58,38 @@ def compare(first: Path, second: Path) -> Iterator[Finding]:
     yield from _lengths(first, second, matched, *rows)
     chosen = [id for id in matched if len(matched) <= VIDEOS] or list(matched)[:: -(-len(matched) // VIDEOS)]
     yield from _identity(a.by_id(chosen[0]), b.by_id(matched[chosen[0]]))
-    pairs = []
-    for id in chosen:
-        x, y = a.by_id(id).visual.astype(np.float32), b.by_id(matched[id]).visual.astype(np.float32)
-        if x.shape[1:] != y.shape[1:]:
-            yield problem(
-                f"{id}: {x.shape[1]} crops of {x.shape[2]} columns in {first}, {y.shape[1]} of {y.shape[2]} in "
-                f"{second}: values cannot be compared"
-            )
-            return
-        size = min(len(x), len(y))
-        pairs.append(Pair(id, x[:size], y[:size]))
-    yield from _values(first, second, pairs)
+    loaded = [(id, a.by_id(id), b.by_id(matched[id])) for id in chosen]
+    first_crops, second_crops = loaded[0][1].visual.shape[1], loaded[0][2].visual.shape[1]
+    parts = _parts(loaded[0][1], loaded[0][2])
+    if first_crops != second_crops or not parts:
+        x, y = (record.visual.shape[1:] for record in loaded[0][1:])
+        yield problem(
+            f"{x[0]} crops of {x[1]} columns in {first}, {y[0]} of {y[1]} in {second}: values cannot be compared"
+        )
+        return
+    for name, (left, right) in parts.items():
+        pairs = [_pair(id, x.visual[..., left], y.visual[..., right]) for id, x, y in loaded]
+        for finding in _values(first, second, pairs):
+            yield Finding(f"{name}: {finding.text}" if name else finding.text, finding.problem)
+
+
+def _parts(a: records.Feature, b: records.Feature) -> dict[str, tuple[slice, slice]]:
+    """The columns to compare: blocks that both name and that are equally wide, else all where widths agree."""
+    blocks = {block.name: slice(block.start, block.stop) for block in a.blocks}
+    others = {block.name: slice(block.start, block.stop) for block in b.blocks}
+    shared = {
+        name: (columns, others[name])
+        for name, columns in blocks.items()
+        if name in others and columns.stop - columns.start == others[name].stop - others[name].start
+    }
+    if shared or a.visual.shape[2] != b.visual.shape[2]:
+        return shared
+    return {"": (slice(None), slice(None))}
+
+
+def _pair(id: str, x: np.ndarray, y: np.ndarray) -> Pair:
+    size = min(len(x), len(y))
+    return Pair(id, x[:size].astype(np.float32), y[:size].astype(np.float32))
 
 
 def cosine(x: Float[np.ndarray, "*n width"], y: Float[np.ndarray, "*n width"]) -> Float[np.ndarray, "*n"]:
@@ -136,15 +156,21 @@ def _tail_rule(sizes: dict[str, tuple[int, int]]) -> str:
 def _identity(a: records.Feature, b: records.Feature) -> Iterator[Finding]:
     """What the records themselves say of how they were made."""
     x, y = dict(a.encoder) | {"crop_order": a.crop_order}, dict(b.encoder) | {"crop_order": b.crop_order}
-    x["blocks"], y["blocks"] = ([(block.name, block.start, block.stop) for block in r.blocks] for r in (a, b))
+    x["blocks"], y["blocks"] = ({block.name: block.stop - block.start for block in r.blocks} for r in (a, b))
     silent = [key for key in x.keys() | y.keys() if (key in x) != (key in y)]
     differing = sorted(key for key in x.keys() & y.keys() if x[key] != y[key])
     if differing:
-        yield problem("made differently: " + "; ".join(f"{key} {x[key]} and {y[key]}" for key in differing))
+        told = (f"{key} {_brief(x[key])} and {_brief(y[key])}" for key in differing)
+        yield problem("made differently: " + "; ".join(told))
     else:
         yield ok("the records name the same encoder and options" if not silent else "what both records say is equal")
     if silent:
         yield ok(f"said by one set alone: {', '.join(sorted(silent))}")
+
+
+def _brief(value: object, limit: int = 70) -> str:
+    text = str(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _values(first: Path, second: Path, pairs: Sequence[Pair]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Evaluates anyone's scores on a data set: from files to figures, under our annotation or a published ground truth."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,11 @@ def evaluate(
     options: Options,
     out: Path,
     compare: Path | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[dict[str, Any], Failed]:
     """Writes what an evaluation leaves into `out`; gives the summary and what could not be used."""
-    facts, others = known_videos(options, progress)
+    facts, others, unread = known_videos(options)
     given, notes, failed = load(scores, facts, others, options)
+    failed.rows.extend(unread.rows)
     facts = [fact for fact in facts if fact.id in given]
     given, scaled = _unit_range(given)
     notes += [f"{scores.name}: {scaled}"] if scaled else []
@@ -80,11 +80,14 @@ def evaluate(
     return summary, failed
 
 
-def known_videos(options: Options, progress: Callable[[Iterable], Iterable] = iter) -> tuple[list[Known], set[str]]:
-    """The videos to be scored, and the ids of the data set's other ones."""
+def known_videos(options: Options) -> tuple[list[Known], set[str], Failed]:
+    """The videos to be scored, the ids of the data set's other ones, and videos whose frames could not be counted.
+
+    A raw video whose frame count no table has is decoded to count it.
+    """
     name, root = options.dataset, options.root
     if root is not None:
-        entries = datasets.entries(name, root)
+        entries = datasets.entries(name, root, options.skip_missing)
     else:
         entries = list(datasets.facts(name).values())
         if not entries:
@@ -93,13 +96,16 @@ def known_videos(options: Options, progress: Callable[[Iterable], Iterable] = it
     if not chosen:
         splits = ", ".join(sorted({entry.split for entry in entries}))
         raise ValueError(f"{name} has no video of split {options.split} here, only {splits}; give --split.")
-    facts = []
+    facts, failed = [], Failed([])
     with decode.Decoder() as decoder:
-        for entry in progress(sorted(chosen, key=lambda entry: entry.id)):
+        for entry in sorted(chosen, key=lambda entry: entry.id):
             num_frames, fps = entry.num_frames, entry.fps
             if num_frames is None and entry.path is not None:
-                info = decoder.probe(entry.path, entry.id)
-                num_frames, fps = info.num_frames, info.fps
+                try:
+                    info = decoder.probe(entry.path, entry.id)
+                    num_frames, fps = info.num_frames, info.fps
+                except decode.DecodeError as error:
+                    failed.rows.append((entry.id, str(error)))
             facts.append(
                 Known(
                     id=entry.id,
@@ -111,7 +117,7 @@ def known_videos(options: Options, progress: Callable[[Iterable], Iterable] = it
                     notes=entry.notes,
                 )
             )
-    return facts, {entry.id for entry in entries} - {fact.id for fact in facts}
+    return facts, {entry.id for entry in entries} - {fact.id for fact in facts}, failed
 
 
 def load(

@@ -42,10 +42,10 @@ def write(
     for stale in (folder / "curves").glob("*.png"):
         if f"curves/{stale.name}" not in pictures.values():
             stale.unlink()
-    with plots.curves() as drawer:
-        for video in videos:
-            title = f"{video.id}   {video.category}" if video.category else video.id
-            drawer.draw(folder / pictures[video.id], video.scores, intervals(video), title, video.fps)
+    drawer = plots.Curves()
+    for video in videos:
+        title = f"{video.id}   {video.category}" if video.category else video.id
+        drawer.draw(folder / pictures[video.id], video.scores, intervals(video), title, video.fps)
     lines = _roc(videos)
     if lines:
         plots.roc(folder / "roc.png", lines)
@@ -70,7 +70,7 @@ def build(
     costs = video_costs(videos)
     ordered = sorted(videos, key=lambda v: (-costs.get(v.id, -1.0), v.id))
     anchors = {video.id: f"video-{number}" for number, video in enumerate(ordered)}
-    of = f"{summary['detector'].upper()} on" if summary.get("detector") else "Scores on"
+    of = f"{_detector(summary) or 'Scores'} on"
     rule = RULE_NAMES.get(summary["rule"], summary["rule"])
     parts = [
         f"headline: {rule}",
@@ -220,8 +220,11 @@ def _baselines(summary: Mapping[str, Any], figures: Mapping[str, Any] | None) ->
         else:
             rows.append([label, _bar(found["auc"]), _bar(found["auc_anomalous"])])
     if rows and figures:
-        own = summary["detector"].upper() if summary.get("detector") else "these scores"
+        own = _detector(summary) or "these scores"
         rows.insert(0, [own, _bar(figures["auc"]), _bar(figures["auc_anomalous"])])
+        if summary.get("real_only"):
+            less = summary["real_only"]
+            rows.insert(1, [f"{own} without generated clips", _bar(less["auc"]), _bar(less["auc_anomalous"])])
     return Table(
         "What learning adds",
         ("score", "frame AUC", "anomalous only"),
@@ -229,6 +232,12 @@ def _baselines(summary: Mapping[str, Any], figures: Mapping[str, Any] | None) ->
         "Scores that nobody trained, on the same frames and labels.",
         strong=[0] if figures else (),
     )
+
+
+def _detector(summary: Mapping[str, Any]) -> str:
+    """The detector as the field writes it: an acronym in capitals, a word as a word."""
+    name = summary.get("detector") or ""
+    return name.upper() if len(name) <= 5 else name.capitalize()
 
 
 def _classes(figures: Mapping[str, Any] | None) -> Table:

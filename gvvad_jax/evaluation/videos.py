@@ -141,9 +141,7 @@ def join(
             )
         )
     if inferred:
-        notes.append(
-            f"frames inferred as snippets x frames a snippet for {len(inferred)} videos: {names.some(inferred)}"
-        )
+        notes.append(f"frame count inferred from the scores: {len(inferred)} videos: {names.some(inferred)}")
     for reason, ids in left_out.items():
         notes.append(f"left out of frame metrics, {reason}: {len(ids)} videos: {names.some(ids)}")
     empty = [video.id for video in joined if not len(video.scores)]

@@ -1,17 +1,14 @@
 """PNG plots: a video's score over its frames with the anomalous intervals shaded, and ROC curves."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from jaxtyping import Float, Num  # noqa: E402
+import numpy as np
+from jaxtyping import Float, Num
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 LINE, SHADE, INK, GRID = "#1f5fa8", "#e2574c", "#3d434b", "#dfe3e8"
 STYLE: Any = {
@@ -36,8 +33,9 @@ class Curves:
     """Draws many curves on one figure: a video costs a quarter of what a figure of its own does."""
 
     def __init__(self, size: tuple[float, float] = (9.0, 2.3), dpi: int = 100):
-        with plt.rc_context(STYLE):
-            self.figure, self.axes = plt.subplots(figsize=size, dpi=dpi)
+        with matplotlib.rc_context(STYLE):
+            self.figure = _figure(size, dpi)
+            self.axes = self.figure.subplots()
             self.figure.subplots_adjust(left=0.065, right=0.975, bottom=0.22, top=0.86)
             self.axes.set(ylim=(0, 1), ylabel="anomaly score", xlabel="frame")
             self.axes.set_yticks([0, 0.5, 1])
@@ -70,33 +68,19 @@ class Curves:
         self.axes.set_title(_shortened(title), loc="left", color=INK)
         self.figure.savefig(path, pil_kwargs={"compress_level": 4})
 
-    def close(self) -> None:
-        """Frees the figure."""
-        plt.close(self.figure)
-
-
-@contextlib.contextmanager
-def curves() -> Iterator[Curves]:
-    """A `Curves` that is closed at the end."""
-    drawer = Curves()
-    try:
-        yield drawer
-    finally:
-        drawer.close()
-
 
 def curve(
     path: str | Path, scores: Num[np.ndarray, " frames"], intervals: Intervals | None = (), **options: Any
 ) -> None:
     """One curve as PNG; options as in `Curves.draw`."""
-    with curves() as drawer:
-        drawer.draw(path, scores, intervals, **options)
+    Curves().draw(path, scores, intervals, **options)
 
 
 def roc(path: str | Path, lines: Mapping[str, Float[np.ndarray, "points xy"]]) -> None:
     """ROC curves by name, the first one emphasised."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(4.6, 4.6), dpi=120, layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = _figure((4.6, 4.6), dpi=120, layout="constrained")
+        axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
         for number, (name, points) in enumerate(lines.items()):
             strong = number == 0
@@ -113,7 +97,6 @@ def roc(path: str | Path, lines: Mapping[str, Float[np.ndarray, "points xy"]]) -
         )
         axes.legend(loc="lower right", frameon=False, labelcolor=INK)
         figure.savefig(path)
-        plt.close(figure)
 
 
 def steps(values: Num[np.ndarray, " n"], limit: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -126,6 +109,13 @@ def steps(values: Num[np.ndarray, " n"], limit: int = 2000) -> tuple[np.ndarray,
     edges = np.linspace(0, len(values), limit // 2 + 1).astype(int)
     extremes = np.stack([ufunc.reduceat(values, edges[:-1]) for ufunc in (np.maximum, np.minimum)], axis=1)
     return np.repeat(edges, 2)[1:-1], extremes.ravel()
+
+
+def _figure(size: tuple[float, float], dpi: int, layout: Any = None) -> Figure:
+    """A figure apart from pyplot, whose backend and windows belong to whoever imports us."""
+    figure = Figure(figsize=size, dpi=dpi, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _shortened(title: str, limit: int = 110) -> str:

@@ -91,3 +91,12 @@ def test_sets_without_a_common_video_or_shape_are_refused(base, tmp_path):
         writer.add(records.Text(id="v0", vectors=np.zeros((3, 4), np.float32)))
     with pytest.raises(ValueError, match="text records"):
         list(comparison.compare(base, tmp_path / "text"))
+
+
+def test_blocks_that_both_have_are_compared_where_widths_differ(base, tmp_path):
+    blocks = [records.Block("appearance", 0, WIDTH), records.Block("flow", WIDTH, WIDTH + 2)]
+    first = made(tmp_path / "one", blocks=blocks[:1])
+    second = made(tmp_path / "two", lambda v: np.concatenate([v, v[..., :2]], axis=-1), blocks=blocks)
+    text, wrong = said(first, second)
+    assert wrong and "blocks {'appearance': 24} and {'appearance': 24, 'flow': 2}" in text
+    assert "appearance: cosine of equal snippets: median 1.0000" in text

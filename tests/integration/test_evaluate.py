@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gvvad_jax import datasets
+from gvvad_jax.video import encode
 from tests.evaluation.cases import features
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +152,28 @@ def test_a_length_of_another_video_is_refused_by_name(tmp_path, tad):
     np.savez(tmp_path / "s.npz", **(tad | {"01_Accident_004": np.zeros(40)}))
     found = run("evaluate.py", f"--scores={tmp_path / 's.npz'}", "--dataset=tad", f"--out={tmp_path / 'out'}")
     refused(found, "01_Accident_004", "40", "190")
+
+
+def test_ones_own_folder_is_evaluated_and_a_damaged_video_named(tmp_path):
+    clips, scores = tmp_path / "clips", tmp_path / "scores"
+    scores.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        place = clips / "test" / ("anomalous" if name == "a" else "normal")
+        place.mkdir(parents=True, exist_ok=True)
+        encode.mp4(rng.integers(0, 255, (40, 48, 64, 3)).astype(np.uint8), path=place / f"{name}.mp4")
+        (scores / f"{name}.csv").write_text("\n".join(str(x) for x in rng.random(40)))
+    (clips / "labels.csv").write_text(
+        "id,label,split,start,end\ntest/anomalous/a,1,test,10,30\ntest/normal/b,0,test,,\ntest/normal/c,0,test,,\n"
+    )
+    flags = (f"--scores={scores}", "--dataset=folder", f"--root={clips}", f"--out={tmp_path / 'out'}")
+    found = run("evaluate.py", *flags)
+    assert found.returncode == 0 and "one a frame: so by the lengths of 3 videos" in found.stdout, found.stderr
+    damaged = clips / "test/normal/b.mp4"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    found = run("evaluate.py", *flags)
+    assert found.returncode == 1 and "test/normal/b" in found.stderr and "Traceback" not in found.stderr
+    assert "frame AUC" in found.stdout
 
 
 def test_help_begins_with_an_example():

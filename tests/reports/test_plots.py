@@ -35,9 +35,9 @@ def test_the_interval_is_shaded_and_only_there(tmp_path):
 
 
 def test_curves_share_a_figure_without_traces_of_each_other(tmp_path):
-    with plots.curves() as drawer:
-        drawer.draw(tmp_path / "a.png", np.ones(50), [(10, 40)], title="first", threshold=0.5)
-        drawer.draw(tmp_path / "b.png", np.zeros(80), title="second")
+    drawer = plots.Curves()
+    drawer.draw(tmp_path / "a.png", np.ones(50), [(10, 40)], title="first", threshold=0.5)
+    drawer.draw(tmp_path / "b.png", np.zeros(80), title="second")
     plots.curve(tmp_path / "c.png", np.zeros(80), title="second")
     assert (np.asarray(Image.open(tmp_path / "b.png")) == np.asarray(Image.open(tmp_path / "c.png"))).all()
 
