@@ -1,11 +1,13 @@
 """One self-contained HTML page: figures, tables, a chart, curves of videos, notes. The template is page.jinja."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import numpy as np
 from jaxtyping import Num
 
@@ -100,10 +102,16 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["breakable"] = _breakable
     environment.tests["bar"] = lambda cell: isinstance(cell, Bar)
     environment.tests["link"] = lambda cell: isinstance(cell, Link)
     chart = vector.roc({name: points for name, points in page.roc.items()}) if page.roc else ""
     return environment.get_template("page.jinja").render(page=page, roc=chart)
+
+
+def _breakable(text: str) -> markupsafe.Markup:
+    """Lets a browser break a long id after `_` and `/`."""
+    return markupsafe.Markup(re.sub(r"([_/])(?=\w)", r"\1<wbr>", str(markupsafe.escape(text))))
 
 
 def write(path: str | Path, page: Page) -> None:
