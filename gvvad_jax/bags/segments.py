@@ -3,6 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
+# Every half-precision number as a single one: looking them up takes half the time of NumPy's conversion (1.2 against 1.9
+# ms for the segments of [120, 10, 768], a segment at a time so that it stays in the cache).
+_HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
 
 def borders(snippets: int, length: int) -> Int[np.ndarray, " {length}+1"]:
     """The first snippet of each segment, and `snippets` last; border i is int(linspace(0, T, L + 1)[i])."""
@@ -20,7 +24,7 @@ def segment(x: Num[np.ndarray, " snippets *rest"], length: int) -> Float[np.ndar
     means = np.empty((length, *x.shape[1:]), np.float32)
     # A loop with out= is 9 times faster than np.add.reduceat on [519, 10, 768], and sums in np.mean's order.
     for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        np.add.reduce(x[start : max(stop, start + 1)], axis=0, dtype=np.float32, out=means[i, ...])
+        np.add.reduce(_single(x[start : max(stop, start + 1)]), axis=0, dtype=np.float32, out=means[i, ...])
     counts = np.maximum(np.diff(edges), 1).astype(np.float32)
     means /= counts.reshape(-1, *[1] * (x.ndim - 1))
     return means
@@ -37,5 +41,9 @@ def rows(
         return segment(x, length), np.ones(length, bool)
     borders(len(x), length)
     padded = np.zeros((length, *x.shape[1:]), np.float32)
-    padded[: len(x)] = x
+    padded[: len(x)] = _single(x)
     return padded, np.arange(length) < len(x)
+
+
+def _single(x: np.ndarray) -> np.ndarray:
+    return np.take(_HALVES, x.view(np.uint16)) if x.dtype == np.float16 else x
