@@ -1,7 +1,9 @@
 """A folder of one's own videos, sorted into normal/ and anomalous/ (or with labels.csv; see README).
 
-python tools/extract.py --dataset=folder --root=DIR --out=SET
-python -m gvvad_jax.main --config=configs/folder.py --workdir=W --config.data.features=SET
+    python tools/extract.py --dataset=folder --root=DIR --out=SET
+    python -m gvvad_jax.main --config=configs/folder.py --workdir=W --config.data.features=SET
+
+A fixed camera and small things: extract with --crops=tiles and --motion=differences,flow, and take configs/ped2.py.
 """
 
 from typing import Any
