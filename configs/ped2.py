@@ -17,7 +17,7 @@ def get_config(arg: str | None = None) -> Any:
     c.detector = "linear"
     c.data.short = "mask"  # Ped2's videos have 7 to 11 snippets
     c.data.segments = 16
-    c.batch = 4  # pairs: the training split has 4 normal and 6 anomalous videos
+    c.batch = 12  # pairs: each of the 4 normal videos three times and of the 6 anomalous ones twice
     c.steps = 1000
     c.eval.every = 100
     return c
