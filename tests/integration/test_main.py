@@ -116,11 +116,11 @@ def test_a_second_call_changes_nothing_and_more_steps_go_on(trained, features, t
 def test_a_killed_run_ends_with_the_same_bits(features, tmp_path):
     changes = {
         "detector": "rtfm",
-        "steps": 240,
+        "steps": 120,
         "batch": 4,
         "data__segments": 8,
         "checkpoint__every": 20,
-        "eval__every": 60,
+        "eval__every": 40,
         "data__validation": 0.3,
         "optimizer__learning_rate": 1e-3,
     }
@@ -138,14 +138,14 @@ def test_a_killed_run_ends_with_the_same_bits(features, tmp_path):
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     done = len((tmp_path / "killed" / "metrics.jsonl").read_text().splitlines())
-    assert 40 <= done < 240
+    assert 40 <= done < 120
     config = toys.config(features, **changes)
     summary = main.run(config, tmp_path / "killed")
     assert main.run(config, tmp_path / "whole") == summary
     a, b = weights(tmp_path / "killed"), weights(tmp_path / "whole")
     assert all(np.array_equal(a[name], b[name]) for name in b)
     losses = [[(row["step"], row["loss"]) for row in rows(tmp_path / name)] for name in ("killed", "whole")]
-    assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, 241))
+    assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, 121))
 
 
 @pytest.mark.slow
@@ -267,7 +267,6 @@ def test_what_cannot_run_is_one_sentence_and_writes_nothing(features, tmp_path, 
 def test_the_command_refuses_in_one_line_with_status_2(features, tmp_path):
     for arguments, sentence in (
         (["--config.nope=1"], "the config has no key 'nope'"),
-        (["--config.steps=many"], "steps"),
         (["--config.data.features=/nowhere"], "/nowhere does not exist"),
     ):
         done = call(tmp_path / "W", *arguments)
@@ -279,8 +278,9 @@ def test_the_command_refuses_in_one_line_with_status_2(features, tmp_path):
 def test_the_command_trains_and_prints_the_figures_last(features, tmp_path):
     arguments = [
         f"--config.data.features={features}",
+        "--config.detector=linear",
         "--config.batch=4",
-        "--config.steps=3",
+        "--config.steps=8",
         "--config.data.segments=8",
     ]
     done = call(tmp_path / "W", *arguments)
@@ -288,5 +288,5 @@ def test_the_command_trains_and_prints_the_figures_last(features, tmp_path):
     summary = json.loads((tmp_path / "W" / "summary.json").read_text())["metrics"]["last"]
     last = done.stdout.splitlines()[-2:]
     assert last == [f"frame AUC {summary['auc']:.4f}", f"anomalous only {summary['auc_anomalous']:.4f}"]
-    done = call(tmp_path / "V", *arguments, "--config.optimizer.learning_rate=1e30")
+    done = call(tmp_path / "V", *arguments, "--config.optimizer.learning_rate=1e38")
     assert done.returncode == 1 and "videos of its batch" in done.stderr
