@@ -10,8 +10,22 @@ from typing import Any
 from ml_collections import config_dict
 
 
+def arguments(arg: str | None, **defaults: str) -> dict[str, str]:
+    """`name=value,…` after a config file's colon, over its defaults; an unknown name: ValueError that lists them."""
+    given = dict(defaults)
+    for part in filter(None, (arg or "").split(",")):
+        name, found, value = part.partition("=")
+        if not found or name not in defaults:
+            raise ValueError(
+                f"config argument {part!r} is not one of {', '.join(f'{k}=…' for k in defaults) or 'none'}."
+            )
+        given[name] = value
+    return given
+
+
 def get_config(arg: str | None = None) -> Any:
-    """RTFM as GV-VAD's paper trains it; `arg` is not used here."""
+    """RTFM as GV-VAD's paper trains it; takes no arguments."""
+    arguments(arg)
     c: Any = config_dict.ConfigDict()
     c.mode = "train"  # train (then evaluates and writes the bundle) | evaluate (W/eval/<dataset>/) | pipeline
     c.seed = 0  # of weights and dropout

@@ -12,9 +12,12 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> Any:
-    """The linear detector on standardised tiles: few weights for few videos, the highest tile is the score."""
-    c = base.get_config(arg)
-    c.detector = "linear"
+    """`:detector=linear` (the default): few weights for few videos. `:detector=rtfm`: on the same reduced tiles."""
+    c = base.get_config()
+    c.detector = base.arguments(arg, detector="linear")["detector"]
+    if c.detector == "rtfm":  # what linear does by default
+        c.switches.root, c.switches.components, c.switches.normalise, c.switches.noise = True, 16, "standardise", 1.0
+        c.switches.crop_aggregation, c.switches.smooth = "max", 5
     c.data.short = "mask"  # Ped2's videos have 7 to 11 snippets
     c.data.segments = 16
     c.batch = 12  # pairs: each of the 4 normal videos three times and of the 6 anomalous ones twice
