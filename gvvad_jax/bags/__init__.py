@@ -1,6 +1,6 @@
 """Records → training batches: segments of a video, streams of real and synthetic videos, batches over devices."""
 
-from gvvad_jax.bags.batches import Stream, place, training_stream
+from gvvad_jax.bags.batches import Stream, place, shapes, training_stream
 from gvvad_jax.bags.segments import rows, segment
 from gvvad_jax.bags.sets import Sets, Texts, open_sets, open_test, require_encoder
 
@@ -14,5 +14,6 @@ __all__ = [
     "require_encoder",
     "rows",
     "segment",
+    "shapes",
     "training_stream",
 ]

@@ -206,9 +206,20 @@ def training_stream(
     )
 
 
+def shapes(block: Batch, batch: int, mesh: Mesh) -> Batch:
+    """Shapes and shardings of the global batch that this block is placed into; a step traced with them is traced."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((x.shape[0], batch, *x.shape[2:]), x.dtype, sharding=_divided(mesh)), block
+    )
+
+
+def _divided(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(None, "data"))
+
+
 def place(batch: Batch, mesh: Mesh) -> Batch:
     """This process's block as part of global arrays, videos (axis 1) divided over the mesh, groups kept together."""
-    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
+    sharding = _divided(mesh)
     if jax.process_count() == 1:
         return jax.device_put(batch, sharding)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)

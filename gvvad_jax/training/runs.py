@@ -79,6 +79,9 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
     )
     now = mesh.replicate(now, devices)
     one_step = step.compiled(structure, devices, mode, config.ssls.schedule, config.steps)
+    key = mesh.key(config.seed, devices)
+    # Traced beforehand, so that what a detector refuses (a sampler, say) is refused before anything is written.
+    one_step.trace(now, bags.shapes(stream[0], config.batch, devices), key)
 
     # From here on W is written.
     if jax.process_index() == 0:
@@ -95,7 +98,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
             now,
             stream,
             devices,
-            mesh.key(config.seed, devices),
+            key,
             steps=config.steps,
             checkpoints=saved,
             checkpoint_every=config.checkpoint.every,

@@ -255,6 +255,7 @@ def test_without_test_videos_there_is_a_bundle_and_no_metrics(tmp_path):
         ({"data__validation": 1.5}, "data.validation is 1.5"),
         ({"data__selection": "/nowhere.jsonl"}, "nowhere.jsonl"),
         ({"eval__tail": "round"}, "tail"),
+        ({"detector": "rtfm", "data__sampler": "shuffled"}, "needs data.sampler=paired"),
     ],
 )
 def test_what_cannot_run_is_one_sentence_and_writes_nothing(features, tmp_path, changes, sentence):
