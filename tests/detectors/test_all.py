@@ -111,7 +111,10 @@ def test_seeds_choose_the_weights(name, variant):
     for key in first:
         np.testing.assert_array_equal(first[key], second[key])
     kernels = [key for key in first if key.endswith("kernel")]
-    assert kernels and all((first[key] != other[key]).any() for key in kernels)
+    if name == "linear":  # starts from one and the same place; seeds choose its noise
+        assert all((first[key] == other[key]).all() for key in kernels)
+    else:
+        assert kernels and all((first[key] != other[key]).any() for key in kernels)
 
 
 def test_names_say_what_stands_behind_each_detector():
