@@ -64,6 +64,15 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
     found |= {"real_only": {key: headline.get(key) for key in ("auc", "auc_anomalous")}}
     if jax.process_index() == 0:
         output.write_summary(folder / "summary.json", found)
+        pair = [value["mean"] if isinstance(value, dict) else value for value in found["real_only"].values()]
+        print(
+            "real only: "
+            + (
+                "no frame metrics"
+                if None in pair
+                else f"{pair[0]:.4f} over all videos, {pair[1]:.4f} over anomalous ones"
+            )
+        )
     return found
 
 
