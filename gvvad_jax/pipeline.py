@@ -42,7 +42,7 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
     """
     if config.data.features:
         raise ValueError("mode=pipeline makes its own features; leave data.features empty, or set mode=train.")
-    asked = config.pipeline
+    asked, folder = config.pipeline, folder.resolve()  # the same run, from whichever folder it is started
     options = videos.Options(crops=asked.crops, tiles=tuple(asked.tiles), motion=tuple(asked.motion))
     chain = stages(
         folder / "sets",
