@@ -3,7 +3,8 @@
     python tools/extract.py --dataset=ped2 --root=DIR --crops=tiles --tiles=5x3 --motion=differences,flow --out=SET
     python -m gvvad_jax.main --config=configs/ped2.py --workdir=W --config.data.features=SET --config.seeds=3
 
-Choices were made for any fixed camera seen through tiles and on the training videos; docs/ped2.md says how and what was looked at.
+Choices were made for any fixed camera seen through tiles and on the training videos; docs/ped2.md says how, and lists
+every look at the test split.
 """
 
 from typing import Any
