@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 LEVELS = 3
 RADIUS = 4  # windows of 9 x 9 pixels at every level: steps of up to about 4 * (2^LEVELS - 1) pixels are found
 ITERATIONS = 2  # refinements a level
-TEXTURE = 4.0  # squared grey levels (of 255) a pixel: about twice what the noise of a compressed video leaves
+TEXTURE = 4.0  # squared grey levels (of 255) a pixel; noise of one compressed video was measured as 0.6
 
 
 @functools.partial(jax.jit, static_argnames=("levels", "radius", "iterations"))
