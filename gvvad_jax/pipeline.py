@@ -64,16 +64,16 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
     found |= {"real_only": {key: headline.get(key) for key in ("auc", "auc_anomalous")}}
     if jax.process_index() == 0:
         output.write_summary(folder / "summary.json", found)
-        pair = [value["mean"] if isinstance(value, dict) else value for value in found["real_only"].values()]
-        print(
-            "real only: "
-            + (
-                "no frame metrics"
-                if None in pair
-                else f"{pair[0]:.4f} over all videos, {pair[1]:.4f} over anomalous ones"
-            )
-        )
+        print(_real_only(found["real_only"]))
     return found
+
+
+def _real_only(figures: dict[str, Any]) -> str:
+    """One line; of several seeds the mean."""
+    every, anomalous = (value["mean"] if isinstance(value, dict) else value for value in figures.values())
+    if every is None or anomalous is None:
+        return "real only: no frame metrics"
+    return f"real only: {every:.4f} over all videos, {anomalous:.4f} over anomalous ones"
 
 
 def _training(config: Any, features: str) -> Any:

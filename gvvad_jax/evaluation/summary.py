@@ -113,6 +113,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
     headline = metrics.get(rule)
     if not headline:
         return [*others, "no frame metrics: no test video with frame labels"]
+    if headline["auc"] is None:
+        return [*others, "no frame AUC: it needs test videos with normal and with marked anomalous frames (labels.csv)"]
     return [
         *others,
         f"headline: {RULE_NAMES.get(rule, rule)}",

@@ -41,6 +41,11 @@ def test_without_test_videos_it_says_so():
     assert lines == ["no frame metrics: no test video with frame labels"]
 
 
+def test_without_marked_anomalous_frames_it_says_what_is_missing():
+    lines = summary.lines(build(metrics={"last": FIGURES | {"auc": None, "auc_anomalous": None}}))
+    assert lines == ["no frame AUC: it needs test videos with normal and with marked anomalous frames (labels.csv)"]
+
+
 def test_an_undefined_figure_is_a_dash():
     assert summary.lines(build(metrics={"last": FIGURES | {"auc_anomalous": None}}))[-1] == "anomalous only -"
 
