@@ -75,8 +75,11 @@ def get_config(arg: str | None = None) -> Any:
 
     c.ssls = ssls = config_dict.ConfigDict()  # synthetic sample loss scaling
     ssls.mode = config_dict.placeholder(str)  # per_sample | official_batch_scalar | off; None: the variant's own
-    ssls.weight = 0.5  # λ
-    ssls.schedule = config_dict.placeholder(str)  # of λ: cosine | step (released program); None: constant
+    ssls.weight = 0.5  # λ, 0 or more; where it is learnt, its start
+    # Multiplies λ: cosine (warm-up over the first tenth of the steps, then to 0) | official_cosine | official_step.
+    ssls.schedule = config_dict.placeholder(str)
+    ssls.learnable = config_dict.placeholder(str)  # λ is learnt: plain (released program) | bounded (0 to 2); None: no
+    ssls.reduction = "mean"  # mean | sum (number of videos times the mean: with Adam + L2, that much less decay)
 
     c.optimizer = optimizer = config_dict.ConfigDict()  # Adam
     optimizer.learning_rate = 1e-3

@@ -1,4 +1,4 @@
-"""Synthetic sample loss scaling: L'_i = λ^{s_i} L_i, L = Σ L'_i / N (GV-VAD, Eq. 6-7, up to the constant N).
+"""Synthetic sample loss scaling: L'_i = λ^{s_i} L_i, L = Σ L'_i (GV-VAD, Eq. 6-7), divided by N unless a sum is asked.
 
 Loss terms arrive as rows, and λ multiplies here alone. A term's weighted rows are summed and divided by its number of
 rows: dividing by Σ w_i instead would cancel λ where all rows are synthetic, and half cancel it elsewhere.
@@ -12,6 +12,9 @@ from jaxtyping import Array, Float, Int, Num, Real
 
 Mode = Literal["per_sample", "official_batch_scalar", "off"]
 MODES = ("per_sample", "official_batch_scalar", "off")
+Reduction = Literal["mean", "sum"]
+REDUCTIONS = ("mean", "sum")
+LEAST = 1e-3  # the least learnt λ under a root, whose slope at 0 is infinite
 
 
 @flax.struct.dataclass
@@ -30,14 +33,20 @@ def flat_numbers(shape: tuple[int, ...]) -> Int[Array, "groups videos"]:
     return jnp.arange(groups * videos).reshape(groups, videos)
 
 
-def weights(synthetic: Num[Array, "*n"], synthetic_weight: float | Real[Array, ""]) -> Float[Array, "*n"]:
+def weights(
+    synthetic: Num[Array, "*n"], synthetic_weight: float | Real[Array, ""], learnable: bool = False
+) -> Float[Array, "*n"]:
     """λ^s: 1 for real videos (s = 0), λ for synthetic ones (s = 1), the geometric mean for shares between (λ ≥ 0).
 
     At λ = 0 the powers and their gradients are taken as their limits for whole s (0**0 is 1) and as 0 for shares.
+    `learnable`: λ is a parameter that may pass 0: shares take max(λ, 1e-3)**s, whole s still follow λ below 0.
     """
     share = synthetic.astype(jnp.float32)
     weight = jnp.asarray(synthetic_weight, jnp.float32)
-    power = jnp.where(weight > 0, jnp.where(weight > 0, weight, 1.0) ** share, 0.0)
+    if learnable:
+        power = jnp.maximum(weight, LEAST) ** share
+    else:
+        power = jnp.where(weight > 0, jnp.where(weight > 0, weight, 1.0) ** share, 0.0)
     return jnp.where(share == 0, 1.0, jnp.where(share == 1, weight, power))
 
 
@@ -46,11 +55,14 @@ def combine(
     synthetic: Int[Array, " n"],
     synthetic_weight: float | Real[Array, ""],
     mode: Mode = "per_sample",
+    reduction: Reduction = "mean",
+    learnable: bool = False,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """The loss, and each term as it enters it (they sum to the loss).
 
     per_sample: each row by λ^(synthetic share of its videos). official_batch_scalar: the released program's
-    cost (1 - q (1 - λ)), q the synthetic fraction of the second, anomalous half alone. off: no λ.
+    cost (1 - q (1 - λ)), q the synthetic fraction of the second, anomalous half alone. off: no λ. `reduction` sum:
+    N times the mean, N the number of videos; Adam does not see the factor, but its L2 term becomes N times weaker.
     """
     if mode not in MODES:
         raise ValueError(f"SSLS mode {mode!r} does not exist; choose one of {', '.join(MODES)}.")
@@ -64,7 +76,8 @@ def combine(
                     "choose official_batch_scalar or off for SSLS, or another variant of the detector."
                 )
             if term.videos is not None:
-                rows = rows * weights(jnp.mean(synthetic[term.videos].astype(jnp.float32), -1), synthetic_weight)
+                share = jnp.mean(synthetic[term.videos].astype(jnp.float32), -1)
+                rows = rows * weights(share, synthetic_weight, learnable)
         values[name] = jnp.sum(rows) / term.denominator
     if mode == "official_batch_scalar":
         if len(synthetic) % 2:
@@ -73,4 +86,6 @@ def combine(
             )
         fraction = jnp.mean(synthetic[len(synthetic) // 2 :].astype(jnp.float32))
         values = {name: value * (1 - fraction * (1 - synthetic_weight)) for name, value in values.items()}
+    if reduction == "sum":
+        values = {name: value * len(synthetic) for name, value in values.items()}
     return sum(values.values(), jnp.zeros((), jnp.float32)), values

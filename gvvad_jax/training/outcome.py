@@ -57,7 +57,8 @@ def finish(
     )
     built = output.plain(built)
     if jax.process_index() == 0:
-        provenance = {key: built[key] for key in ("trained_on", "seed", "step", "rule", "counts", "inputs", "commit")}
+        said = ("trained_on", "ssls", "seed", "step", "rule", "counts", "inputs", "commit")
+        provenance = {key: built[key] for key in said}
         detectors.bundle.save(folder / "bundle", detector, dict(extraction), provenance)
         evaluation.write(folder, videos, figures[rule], built)
     return built

@@ -9,7 +9,7 @@ import numpy as np
 
 from gvvad_jax import bags, detectors, evaluation
 from gvvad_jax.evaluation import output, summary
-from gvvad_jax.training import checkpoints, loop, mesh, outcome, rules, settings, state, step
+from gvvad_jax.training import checkpoints, loop, mesh, outcome, rules, scaling, settings, state, step
 from gvvad_jax.training import log as logs
 
 
@@ -69,16 +69,34 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
     if kept is not None and kept > config.steps:
         raise ValueError(f"{folder} is at step {kept}, past steps={config.steps}; steps may only grow.")
     mode = detectors.check_training(detector, segments, config.data.short, config.ssls.mode)
+    learnable = config.ssls.learnable or None
+    start = config.ssls.weight  # of λ
+    scaling.check(
+        mode=mode,
+        weight=start,
+        reduction=config.ssls.reduction,
+        schedule=config.ssls.schedule,
+        learnable=learnable,
+    )
     if kept is None and not (config.init and detector.transform.is_fitted):
         detector.fit_inputs(stream.normal_rows())
     structure, now = state.create(
         detector,
-        synthetic_weight=config.ssls.weight,
+        synthetic_weight=start,
         learning_rate=config.optimizer.learning_rate,
         weight_decay=config.optimizer.weight_decay,
+        lambda_parameter=scaling.initial(learnable, start) if learnable else None,
     )
     now = mesh.replicate(now, devices)
-    one_step = step.compiled(structure, devices, mode, config.ssls.schedule, config.steps)
+    one_step = step.compiled(
+        structure,
+        devices,
+        mode,
+        config.ssls.schedule,
+        config.steps,
+        reduction=config.ssls.reduction,
+        learnable=learnable,
+    )
     key = mesh.key(config.seed, devices)
     # Traced beforehand, so that what a detector refuses (a sampler, say) is refused before anything is written.
     one_step.trace(now, bags.shapes(stream[0], config.batch, devices), key)
@@ -120,7 +138,14 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         "detector": config.detector,
         "variant": variant,
         "switches": dataclasses.asdict(detector.switches),
-        "ssls": {"mode": mode, "weight": config.ssls.weight, "schedule": config.ssls.schedule},
+        "ssls": {
+            "mode": mode,
+            "weight": config.ssls.weight,
+            "schedule": config.ssls.schedule,
+            "reduction": config.ssls.reduction,
+            "learnable": learnable,
+            "final": float(scaling.current(now.params, now.numbers, learnable)) if learnable else None,
+        },
         "counts": stream.counts() | {"test": 0 if sets.test is None else len(sets.test)},
         "notes": [mesh.description(devices.size, config.batch)],
     }

@@ -14,6 +14,7 @@ import optax
 from flax import nnx
 
 Arrays = dict[str, Any]
+LAMBDA = "ssls.weight"  # among the parameters where λ is learnt; no part of a detector has this name
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)  # eps outside the root, as torch's
 
 
@@ -22,7 +23,7 @@ class State:
     """One run between two steps."""
 
     step: Any  # int32 [], steps done; the data position, too
-    params: Any  # {name: float32}, trained
+    params: Any  # {name: float32}, trained: the detector's, and LAMBDA where λ is learnt
     rest: Any  # {name: array}, running statistics and what was fitted to the training set
     moments: Any  # Adam's count, mean and mean square of the gradients
     numbers: Any  # {name: float32 []}, every number that a sweep may vary, coefficients among them
@@ -70,14 +71,19 @@ def create(
     synthetic_weight: float,
     learning_rate: float,
     weight_decay: float,
+    lambda_parameter: float | None = None,
 ) -> tuple[Structure, State]:
-    """The state before step 0; the loss's coefficients are the detector's own."""
+    """The state before step 0; the loss's coefficients are the detector's own.
+
+    `lambda_parameter`: where λ is learnt, what scaling.initial makes of its start; `synthetic_weight` is then unused.
+    """
     structure, params, rest = split(detector)
-    numbers = {
-        "synthetic_weight": synthetic_weight,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-    } | {f"losses.{name}": value for name, value in detector.coefficients().items()}
+    numbers = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    if lambda_parameter is None:
+        numbers["synthetic_weight"] = synthetic_weight
+    else:
+        params[LAMBDA] = jnp.asarray(lambda_parameter, jnp.float32)
+    numbers |= {f"losses.{name}": value for name, value in detector.coefficients().items()}
     return structure, State(
         step=jnp.zeros((), jnp.int32),
         params=params,

@@ -4,7 +4,7 @@ Forward with dropout and batch statistics → terms as rows → SSLS (Eq. 6-7) �
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import jax
@@ -14,9 +14,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gvvad_jax.batch import Batch
 from gvvad_jax.losses import ssls
 from gvvad_jax.training import mesh as meshes
+from gvvad_jax.training import scaling
 from gvvad_jax.training import state as states
-
-SCHEDULES = ("cosine", "step")
 
 
 def objective(
@@ -26,6 +25,8 @@ def objective(
     *,
     synthetic_weight: Any,
     mode: str,
+    reduction: str = "mean",
+    learnable: bool = False,
     coefficients: Any = None,
     key: Any = None,
     statistics: str = "batch",
@@ -33,47 +34,59 @@ def objective(
     """The loss of a batch, and its terms as they enter it; batch statistics are written into the detector."""
     if mode == "per_sample":
         # What λ = 0 excludes stays out of selections and set means too (batch.counts).
-        batch = dataclasses.replace(batch, weight=ssls.weights(batch.synthetic, synthetic_weight))
+        batch = dataclasses.replace(batch, weight=ssls.weights(batch.synthetic, jnp.maximum(synthetic_weight, 0)))
     outputs = detector(batch.visual, batch.text, batch.mask, batch.text_mask, key=key, statistics=statistics)
     terms = detector.terms(outputs, batch, number, coefficients)
-    return ssls.combine(terms, batch.synthetic.ravel(), synthetic_weight, cast(ssls.Mode, mode))
+    return ssls.combine(
+        terms,
+        batch.synthetic.ravel(),
+        synthetic_weight,
+        cast(ssls.Mode, mode),
+        cast(ssls.Reduction, reduction),
+        learnable,
+    )
 
 
 def adam(
-    params: states.Arrays, gradients: states.Arrays, moments: Any, *, learning_rate: Any, weight_decay: Any
+    params: states.Arrays,
+    gradients: states.Arrays,
+    moments: Any,
+    *,
+    learning_rate: Any,
+    weight_decay: Any,
+    undecayed: Collection[str] = (),
 ) -> tuple[states.Arrays, Any]:
     """torch's Adam as published: the L2 term joins the gradient before the moments (it is not AdamW)."""
-    gradients = jax.tree.map(lambda g, p: g + weight_decay * p, gradients, params)
+    gradients = {
+        name: gradient if name in undecayed else gradient + weight_decay * params[name]
+        for name, gradient in gradients.items()
+    }
     updates, moments = states.ADAM.update(gradients, moments)
     return jax.tree.map(lambda p, u: p - learning_rate * u, params, updates), moments
 
 
-def schedule_factor(schedule: str | None, number: Any, steps: int) -> Any:
-    """What the released program's schedules multiply λ by at step `number` (from 1) of `steps`.
+def pure(
+    structure: states.Structure,
+    mode: str,
+    schedule: str | None = None,
+    steps: int = 1,
+    *,
+    reduction: str = "mean",
+    learnable: str | None = None,
+) -> Callable[..., Any]:
+    """The step `(state, batch, key) -> (state, metrics)` without placement; `steps` matters to the schedule alone.
 
-    Its warm-up of 100 steps never runs (it passes step + 100); `cosine` reaches 0 at 9/10 of the steps and rises
-    again, `step` falls to a tenth every 200 steps.
+    `learnable`: the form of the λ that the state's parameters hold; None: they hold none.
     """
-    match schedule:
-        case None | "":
-            return 1.0
-        case "cosine":
-            return 0.5 * (1 + jnp.cos(jnp.pi * number / (0.9 * steps)))
-        case "step":
-            return 0.1 ** (number // 200).astype(jnp.float32)
-    raise ValueError(f"ssls.schedule is {schedule!r}; choose one of {', '.join(SCHEDULES)}, or None.")
-
-
-def pure(structure: states.Structure, mode: str, schedule: str | None = None, steps: int = 1) -> Callable[..., Any]:
-    """The step `(state, batch, key) -> (state, metrics)` without placement; `steps` matters to the schedule alone."""
-    schedule_factor(schedule, jnp.ones((), jnp.int32), steps)  # an unknown one is refused before anything runs
+    undecayed = (states.LAMBDA,) if learnable == "bounded" else ()
 
     def step(state: states.State, batch: Batch, key: Any) -> tuple[states.State, dict[str, Any]]:
         number = state.step + 1
         numbers = state.numbers
-        synthetic_weight = numbers["synthetic_weight"] * schedule_factor(schedule, number, steps)
+        factor = scaling.factor(schedule, number, steps)
 
         def loss(params: states.Arrays) -> tuple[Any, Any]:
+            synthetic_weight = scaling.current(params, numbers, learnable) * factor
             detector = structure.detector(params, state.rest)
             value, terms = objective(
                 detector,
@@ -81,18 +94,21 @@ def pure(structure: states.Structure, mode: str, schedule: str | None = None, st
                 number,
                 synthetic_weight=synthetic_weight,
                 mode=mode,
+                reduction=reduction,
+                learnable=learnable is not None,
                 coefficients=states.coefficients(numbers),
                 key=jax.random.fold_in(key, number),
             )
-            return value, (terms, states.split(detector)[2])
+            return value, (terms, synthetic_weight, states.split(detector)[2])
 
-        (value, (terms, rest)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        (value, (terms, synthetic_weight, rest)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
         params, moments = adam(
             state.params,
             gradients,
             state.moments,
             learning_rate=numbers["learning_rate"],
             weight_decay=numbers["weight_decay"],
+            undecayed=undecayed,
         )
         # A step whose loss is finite may still leave a state that is not, and that must never be saved.
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves((params, rest))]))
@@ -103,12 +119,19 @@ def pure(structure: states.Structure, mode: str, schedule: str | None = None, st
 
 
 def compiled(
-    structure: states.Structure, mesh: Mesh, mode: str, schedule: str | None = None, steps: int = 1
+    structure: states.Structure,
+    mesh: Mesh,
+    mode: str,
+    schedule: str | None = None,
+    steps: int = 1,
+    *,
+    reduction: str = "mean",
+    learnable: str | None = None,
 ) -> Callable[..., Any]:
     """The step over all devices of the mesh: the state whole on each, the batch's videos divided."""
     everywhere, divided = meshes.replicated(mesh), NamedSharding(mesh, PartitionSpec(None, "data"))
     return jax.jit(
-        pure(structure, mode, schedule, steps),
+        pure(structure, mode, schedule, steps, reduction=reduction, learnable=learnable),
         in_shardings=(everywhere, divided, everywhere),
         out_shardings=everywhere,
         donate_argnums=0,

@@ -67,7 +67,14 @@ def test_the_summary_says_what_was_done(trained, features):
     _, _, summary = trained
     assert summary["schema"] == 1 and summary["dataset"] == summary["trained_on"] == "toy"
     assert (summary["detector"], summary["variant"], summary["seed"], summary["step"]) == ("linear", "plain", 0, 12)
-    assert summary["ssls"] == {"mode": "per_sample", "weight": 0.5, "schedule": None}
+    assert summary["ssls"] == {
+        "mode": "per_sample",
+        "weight": 0.5,
+        "schedule": None,
+        "reduction": "mean",
+        "learnable": None,
+        "final": None,
+    }
     assert summary["counts"] == {
         "real_normal": 5,
         "real_anomalous": 5,

@@ -25,6 +25,7 @@ def test_worked_case_of_the_two_formulas():
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "per_sample")[0]) == 1.75
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "official_batch_scalar")[0]) == 1.875
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "off")[0]) == 2.5
+    assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "per_sample", "sum")[0]) == 7
 
 
 def test_lambda_is_not_cancelled_where_every_video_is_synthetic():
@@ -75,6 +76,17 @@ def test_lambda_zero_removes_synthetic_gradients():
 def test_a_learnable_lambda_may_go_negative():
     # The released program's learnt λ does after some 900 steps; single rows follow it.
     np.testing.assert_allclose(ssls.weights(jnp.array([0, 1]), -0.2), [1, -0.2])
+
+
+@pytest.mark.parametrize("weight", [2.0, 0.25, 1e-3, 1e-4, 0.0, -0.2])
+def test_joint_rows_of_a_learnable_lambda_have_a_finite_slope(weight):
+    share = jnp.array([0.0, 1 / 3, 0.5, 1.0])
+    value = ssls.weights(share, weight, learnable=True)
+    # float32's powers differ from float64's by a few of their last bits.
+    np.testing.assert_allclose(value, [1, max(weight, 1e-3) ** (1 / 3), max(weight, 1e-3) ** 0.5, weight], rtol=1e-5)
+    slope = jax.jacobian(lambda w: ssls.weights(share, w, learnable=True))(weight)
+    assert np.isfinite(slope).all() and slope[0] == 0 and slope[3] == 1
+    assert (slope[1:3] <= 33.4).all() and (weight >= 1e-3 or (slope[1:3] == 0).all())
 
 
 def test_terms_across_videos_and_wrong_modes_are_refused_in_one_sentence():

@@ -154,25 +154,3 @@ def test_the_compiled_step_takes_over_the_state():
     state = meshes.replicate(state, mesh)
     after, _ = steps.compiled(structure, mesh, "per_sample")(state, batch(), meshes.key(0, mesh))
     assert all(x.is_deleted() for x in state.params.values()) and int(after.step) == 1
-
-
-@pytest.mark.parametrize(
-    ("schedule", "number", "factor"),
-    [
-        (None, 5, 1.0),
-        ("cosine", 450, 0.5),
-        ("cosine", 900, 0.0),
-        ("cosine", 1000, 0.5 * (1 + np.cos(np.pi / 0.9))),
-        ("step", 199, 1.0),
-        ("step", 200, 0.1),
-        ("step", 400, 0.01),
-    ],
-)
-def test_schedules_of_lambda_are_the_released_ones(schedule, number, factor):
-    got = float(steps.schedule_factor(schedule, jnp.int32(number), 1000))
-    assert got == pytest.approx(factor, rel=1e-5, abs=1e-7)
-
-
-def test_an_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="ssls.schedule is 'linear'; choose one of cosine, step"):
-        steps.schedule_factor("linear", jnp.int32(1), 10)
