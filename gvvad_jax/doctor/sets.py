@@ -120,7 +120,7 @@ def _doubts(record: records.Feature) -> Iterator[str]:
         yield "NaN or infinite features"
         return
     snippets = len(record.visual)
-    apart = snippets - record.num_frames / record.snippet_frames
+    apart = snippets - record.num_frames / record.snippet_frames if record.snippet_frames else 0
     if abs(apart) > 1:
         yield f"{'more' if apart > 0 else 'fewer'} snippets than frames allow, by over one"
     empty = ~record.visual.any(axis=(1, 2))

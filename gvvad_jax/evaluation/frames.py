@@ -7,6 +7,7 @@ from jaxtyping import Float, Int8, Num
 
 TAILS = ("exact", "floor", "ceil")
 PADDINGS = ("zero", "last")
+SNIPPET_FRAMES = 16  # a snippet of features that do not say their own
 
 
 def frame_scores(
@@ -18,6 +19,8 @@ def frame_scores(
 ) -> Float[np.ndarray, " frames"]:
     """Repeats each snippet's score over its frames.
 
+    With `snippet_frames=0` the scores are of T equal parts of the video: frame f takes score ⌊T·f/F⌋, whatever `tail`.
+
     `exact` gives F values, where frames after the last whole snippet take the last score; `floor` gives 16·⌊F/16⌋
     and `ceil` 16·T (the published programs' rule). More than one snippet between T and F/16 is refused: the scores
     are then of another video, or of features with other snippets.
@@ -25,10 +28,10 @@ def frame_scores(
     scores = np.asarray(scores)
     if scores.ndim != 1 or not len(scores):
         raise ValueError(f"{video}: scores have shape {scores.shape}; one number a snippet is needed, at least one.")
-    if num_frames < 1 or snippet_frames < 1:
-        raise ValueError(f"{video}: {num_frames} frames in snippets of {snippet_frames}; both must be 1 or more.")
+    if num_frames < 1 or snippet_frames < 0:
+        raise ValueError(f"{video}: {num_frames} frames, {snippet_frames} a snippet; give 1 or more (0: equal parts).")
     check_tail(tail)
-    if abs(len(scores) * snippet_frames - num_frames) > snippet_frames:
+    if snippet_frames and abs(len(scores) * snippet_frames - num_frames) > snippet_frames:
         raise ValueError(
             f"{video}: {len(scores):,} snippet scores but {num_frames:,} frames (about "
             f"{num_frames / snippet_frames:,.1f} snippets of {snippet_frames}); more than one snippet apart: score the "
@@ -40,6 +43,8 @@ def frame_scores(
 def evaluated_frames(num_snippets: int, num_frames: int, snippet_frames: int, tail: str) -> int:
     """How many frames a tail policy evaluates."""
     check_tail(tail)
+    if snippet_frames == 0:
+        return num_frames
     if tail == "ceil":
         return num_snippets * snippet_frames
     return num_frames // snippet_frames * snippet_frames if tail == "floor" else num_frames
@@ -48,9 +53,14 @@ def evaluated_frames(num_snippets: int, num_frames: int, snippet_frames: int, ta
 def stretch(
     scores: Num[np.ndarray, " snippets"], length: int, snippet_frames: int = 16
 ) -> Float[np.ndarray, " frames"]:
-    """Repeats each score, then cuts to `length` or goes on with the last score; lengths are not judged here."""
+    """Repeats each score, then cuts to `length` or goes on with the last score; lengths are not judged here.
+
+    With `snippet_frames=0` the scores share `length` equally.
+    """
     if not np.issubdtype(scores.dtype, np.floating):
         scores = scores.astype(np.float32)
+    if snippet_frames == 0:
+        return scores[np.arange(length) * len(scores) // max(length, 1)]
     return resize(np.repeat(scores, snippet_frames), length, "last")
 
 
@@ -83,10 +93,10 @@ def align(
     num_frames = len(labels)
     if not per_frame:
         scores = frame_scores(scores, num_frames, snippet_frames, tail, video)
-    elif abs(len(scores) - num_frames) > snippet_frames:
+    elif abs(len(scores) - num_frames) > (snippet_frames or SNIPPET_FRAMES):
         raise ValueError(
             f"{video}: {len(scores):,} frame scores but {num_frames:,} labels, more than one snippet of "
-            f"{snippet_frames} apart: they are not of the same video."
+            f"{snippet_frames or SNIPPET_FRAMES} apart: they are not of the same video."
         )
     else:
         length = evaluated_frames(0, num_frames, snippet_frames, tail) if tail != "ceil" else len(scores)

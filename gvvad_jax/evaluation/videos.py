@@ -157,7 +157,7 @@ def _published(videos, video_scores, labels, label_list) -> tuple[dict[str, np.n
     sizes = {
         v.id: (v.num_frames, None if video_scores[v.id].per_frame else len(video_scores[v.id].scores)) for v in videos
     }
-    snippet_frames = videos[0].snippet_frames if videos else 16
+    snippet_frames = (videos[0].snippet_frames if videos else 0) or frames.SNIPPET_FRAMES
     published, notes = ground_truth.load(Path(labels), Path(label_list) if label_list else None, sizes, snippet_frames)
     wrong, stray = ground_truth.contradictions(published, {video.id for video in videos if video.label == 0})
     if wrong and label_list:
@@ -190,6 +190,8 @@ def _labels(video: Known, given: VideoScores) -> tuple[np.ndarray | None, str, l
 
 
 def _inferred(video: Known, given: VideoScores) -> int:
+    if not given.per_frame and not video.snippet_frames:
+        raise ValueError(f"{video.id}: scores of equal parts of the video say nothing of its length; give its frames.")
     return len(given.scores) * (1 if given.per_frame else video.snippet_frames)
 
 

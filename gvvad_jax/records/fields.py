@@ -63,7 +63,7 @@ def _feature(r: Feature) -> Feature:
         r,
         **_common(r),
         dataset=_text_value(r, "dataset", r.dataset),
-        snippet_frames=_count(r, "snippet_frames", r.snippet_frames),
+        snippet_frames=_count(r, "snippet_frames", r.snippet_frames, 0),
         visual=visual,
         baselines=baselines,
         baseline_names=names,

@@ -36,7 +36,7 @@ class Feature:
     label: int  # 0 normal, 1 anomalous, -1 unknown
     synthetic: int  # 1 = generated
     num_frames: int
-    snippet_frames: int
+    snippet_frames: int  # 0: the snippets are equal parts of the video
     visual: np.ndarray = dataclasses.field(repr=False)  # [T, C, F] float16 or float32
     category: str = ""
     fps: float | None = None

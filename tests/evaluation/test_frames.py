@@ -41,6 +41,24 @@ def test_one_snippet_apart_is_accepted_and_more_is_refused(num_frames, snippets,
             frames.frame_scores(scores, num_frames, size, tail)
 
 
+@given(st.integers(1, 3000), st.integers(1, 64), st.sampled_from(frames.TAILS))
+def test_equal_parts_give_each_frame_the_row_it_lies_in(num_frames, rows, tail):
+    scores = np.arange(rows, dtype=np.float32)
+    found = frames.frame_scores(scores, num_frames, 0, tail)
+    assert found.tolist() == [scores[rows * f // num_frames] for f in range(num_frames)]
+    assert found[0] == 0 and np.ptp(np.bincount(found.astype(int), minlength=rows)) <= 1
+
+
+def test_equal_parts_keep_labels_whole():
+    labels = np.array([0] * 50 + [1] * 27, np.int8)
+    scores, aligned = frames.align(np.linspace(0, 1, 32), labels, per_frame=False, snippet_frames=0, tail="ceil")
+    assert len(scores) == 77 and np.array_equal(aligned, labels)
+    scores, aligned = frames.align(np.zeros(75), labels, per_frame=True, snippet_frames=0)
+    assert len(scores) == len(aligned) == 77
+    with pytest.raises(ValueError, match="Arson: 50 frame scores but 77 labels"):
+        frames.align(np.zeros(50), labels, per_frame=True, snippet_frames=0, video="Arson")
+
+
 def test_the_video_is_named_where_lengths_differ():
     with pytest.raises(ValueError, match="Arrest001: 10 snippet scores but 2,374 frames"):
         frames.frame_scores(np.zeros(10), 2374, video="Arrest001")

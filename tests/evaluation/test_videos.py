@@ -27,6 +27,30 @@ def test_videos_without_scores_are_named(tmp_path):
         evaluation.test_videos(reader, {k: v for k, v in scores_of(reader).items() if k != "v02"})
 
 
+def test_a_set_of_equal_parts_is_scored_over_its_exact_frames(tmp_path):
+    rows, frames = 32, 1001
+    baselines = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    reader = features(
+        tmp_path / "set",
+        count=2,
+        num_frames=frames,
+        snippet_frames=0,
+        visual=np.ones((rows, 1, 4), np.float32),
+        baselines=baselines,
+    )
+    videos, notes = evaluation.test_videos(reader, scores_of(reader), tail="ceil")
+    wanted = np.linspace(0, 1, rows, dtype=np.float32)[rows * np.arange(frames) // frames]
+    assert notes == [] and all(np.array_equal(video.scores, wanted) for video in videos)
+    table = evaluation.untrained_baselines(reader, videos, "exact")
+    own = evaluation.metrics([wanted, wanted], [video.labels for video in videos])
+    assert table["frame_difference"]["auc"] == pytest.approx(own["auc"])
+
+
+def test_equal_parts_without_a_frame_count_are_refused():
+    with pytest.raises(ValueError, match="v: scores of equal parts of the video say nothing of its length"):
+        join([known(frames=None, snippet_frames=0)], scored(known()))
+
+
 def known(id="v", label=1, frames=100, intervals=((10, 20),), **more):
     return Known(id=id, label=label, num_frames=frames, intervals=intervals, **more)
 
