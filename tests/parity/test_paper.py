@@ -1,0 +1,178 @@
+"""The `paper` variant: every term per sample, and what λ does to it."""
+
+import functools
+import tempfile
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install -e '.[test,parity]'")
+
+from gvvad_jax import training  # noqa: E402
+from tests.parity import cases, paper, released  # noqa: E402
+
+CASES = [
+    cases.Case("lap", "paper", 64, 5, "concat", pairs=4, text=32),
+    cases.Case("tevad", "paper", 64, 5, "add", pairs=4, text=32),
+    cases.Case("rtfm", "paper", 64, 5, pairs=4),
+]
+EVERY = [pytest.param(c, marks=pytest.mark.xdist_group(str(c)), id=str(c)) for c in CASES]
+
+
+@functools.lru_cache(maxsize=1)
+def detector(case):
+    with tempfile.TemporaryDirectory() as folder:
+        return case.load(cases.save(case.network(), f"{folder}/best.pkl"))
+
+
+def ours(case, weight, flags=None, ssls="per_sample", statistics="frozen", visual=None, text=None):
+    made = detector(case)
+    if statistics == "batch":  # which moves the running ones
+        detector.cache_clear()
+    given = case.videos() if visual is None else (visual, text)
+    return training.loss_and_gradients(
+        made,
+        *given,
+        synthetic=case.flags() if flags is None else flags,
+        ssls=ssls,
+        synthetic_weight=weight,
+        statistics=statistics,
+    )
+
+
+def theirs(case, weight, flags=None, statistics="frozen", visual=None, text=None):
+    """(terms, gradients, gaps) in float64, the whole batch at once."""
+    given = case.videos() if visual is None else (visual, text)
+    visual, text, bank = cases.tensors(*given, case.bank())
+    network = case.network().double().train(statistics == "batch")
+    w = paper.weights(case.flags() if flags is None else flags, weight)
+    outputs = network(visual, text)
+    values = {n: t.value for n, t in paper.terms(case.name, outputs, w, text, bank).items()}
+    sum(values.values()).backward()
+    return (
+        {n: float(v.detach()) for n, v in values.items()},
+        cases.gradients(network),
+        paper.gaps(outputs, w, text, bank),
+    )
+
+
+def assert_selections_are_clear(gaps):
+    assert gaps.get("flagged", 1) > 0 and min(gaps.values()) > 1e-5, gaps
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("statistics", ["frozen", "batch"])
+def test_terms_and_gradients(case, statistics):
+    terms, gradients, gaps = theirs(case, 0.5, statistics=statistics)
+    assert_selections_are_clear(gaps)
+    result = ours(case, 0.5, statistics=statistics)
+    cases.assert_terms_agree(result.terms, terms)
+    np.testing.assert_allclose(result.loss, sum(terms.values()), rtol=1e-5)
+    cases.assert_gradients_agree(result.gradients, gradients)
+
+
+def sample_by_sample(case, weight):
+    """Gradients of Σ w_i L_i / N, each video run through the network alone, those of weight 0 not at all."""
+    visual, text, bank = cases.tensors(*case.videos(), case.bank())
+    network, half = case.network().double().eval(), case.pairs
+    w = paper.weights(case.flags(), weight)
+
+    def run(i):
+        return network(visual[i : i + 1], None if text is None else text[i : i + 1])
+
+    similarities = None if bank is None else released.similarity(text[half:], bank)
+    for i in range(2 * half):
+        if w[i] == 0:
+            continue
+        scores = run(i).scores
+        label = torch.tensor([float(i >= half)], dtype=torch.float64)
+        loss = paper.cross_entropy(scores.topk(3).values.mean(1), label).sum() / (2 * half)
+        if bank is not None and i >= half:
+            flags = paper.flagged(similarities, w[half:])[i - half].double()
+            loss = loss + 1e-3 * paper.cross_entropy(scores[0], flags).sum() / (half * case.segments)
+        (w[i] * loss).backward()
+    if bank is None:
+        for i in range(half):
+            joint = (w[i] * w[i + half]).sqrt()
+            if joint:
+                n, a = run(i), run(i + half)
+                z, magnitudes = torch.cat([n.features, a.features]), torch.cat([n.magnitudes, a.magnitudes])
+                (1e-4 * joint * released.pair_distance(z, magnitudes).mean() / half).backward()
+    else:
+        kept = [i for i in range(2 * half) if w[i] > 0]
+        z = torch.zeros(*visual.shape[:3], case.visual + case.text, dtype=torch.float64)
+        scores = torch.zeros(visual.shape[:3], dtype=torch.float64)
+        alone = network(visual[kept], text[kept])
+        outputs = released.Outputs(
+            z.index_copy(0, torch.tensor(kept), alone.features),
+            scores.index_copy(0, torch.tensor(kept), alone.crop_scores),
+        )
+        paper.multi_prompt(outputs, similarities, w, len(bank)).value.backward()
+    return cases.gradients(network)
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("weight", [0.5, 0.0, 2.0])
+def test_the_gradient_is_that_of_weighted_samples_one_by_one(case, weight):
+    _, _, gaps = theirs(case, weight)
+    assert_selections_are_clear(gaps)
+    cases.assert_gradients_agree(ours(case, weight).gradients, sample_by_sample(case, weight))
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_at_lambda_0_nothing_of_a_synthetic_video_counts(case):
+    rng = np.random.default_rng(9)
+    visual, text = case.videos()
+    first = ours(case, 0.0)
+    for i in np.flatnonzero(case.flags()):
+        visual[i] = 5 * rng.normal(size=visual[i].shape)
+        if text is not None:
+            text[i] = 5 * rng.normal(size=text[i].shape)
+    other = ours(case, 0.0, visual=visual, text=text)
+    assert first.terms == other.terms
+    # Gradients of the rest are summed in the same places; only what is multiplied by 0 differs.
+    cases.assert_gradients_agree(first.gradients, {n: v.astype(np.float64) for n, v in other.gradients.items()})
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_lambda_1_equals_off(case):
+    one, off = ours(case, 1.0), ours(case, 0.3, ssls="off")
+    cases.assert_terms_agree(one.terms, off.terms)
+    cases.assert_gradients_agree(one.gradients, {n: v.astype(np.float64) for n, v in off.gradients.items()})
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("half", ["normal", "anomalous", "both"])
+def test_a_half_of_weight_0_leaves_the_rest(case, half):
+    b = case.pairs
+    flags = {"normal": [1] * b + [0] * b, "anomalous": [0] * b + [1] * b, "both": [1] * 2 * b}[half]
+    result = ours(case, 0.0, flags)
+    assert all(np.isfinite(v).all() for v in result.gradients.values())
+    assert all(v == 0 for n, v in result.terms.items() if n in ("multi_prompt", "magnitude"))
+    if half == "both":
+        assert result.loss == 0 and not any(v.any() for v in result.gradients.values())
+    else:
+        assert result.loss > 0
+
+
+def test_one_text_for_all_flags_nothing_and_leaves_the_prompt_loss_out():
+    case = CASES[0]
+    visual, text = case.videos()
+    text[:] = text[0, 0]
+    result = ours(case, 0.5, visual=visual, text=text)
+    assert result.terms["multi_prompt"] == 0
+    assert all(np.isfinite(v).all() for v in result.gradients.values())
+
+
+def test_fewer_flagged_snippets_than_prompts_are_taken_as_they_are():
+    case = CASES[0]
+    visual, text = case.videos()
+    text[case.pairs :] *= 1  # lengths do not matter, only directions
+    rng = np.random.default_rng(3)
+    plain = rng.normal(size=case.text).astype(np.float32)
+    text[case.pairs :] = plain + 0.01 * rng.normal(size=text[case.pairs :].shape)
+    text[case.pairs, 7], text[-1, 11] = case.bank()[1] * 2, case.bank()[2] + 0.1 * plain
+    terms, gradients, _ = theirs(case, 0.5, visual=visual, text=text)
+    result = ours(case, 0.5, visual=visual, text=text)
+    cases.assert_terms_agree(result.terms, terms)
+    cases.assert_gradients_agree(result.gradients, gradients)
