@@ -1,4 +1,4 @@
-"""Detectors by name: create one, score videos with it, load it from a bundle."""
+"""Detectors by name: create one, score videos with it, load it from a bundle or a released checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
-from gvvad_jax.detectors import bundle, linear, rtfm
+from gvvad_jax.detectors import bundle, lap, linear, official, rtfm, tevad
 from gvvad_jax.detectors.inputs import Inputs
 from gvvad_jax.detectors.official import from_official, to_official
 from gvvad_jax.detectors.switches import replace
@@ -23,6 +23,8 @@ __all__ = [
     "from_official",
     "load",
     "names",
+    "reads_text",
+    "released_weight",
     "scores",
     "ssls_mode",
     "switches",
@@ -31,12 +33,24 @@ __all__ = [
 ]
 
 # name -> (file with VARIANTS, SSLS and STATUS, class); a detector's first variant is its default.
-DETECTORS = {"rtfm": (rtfm, rtfm.RTFM), "linear": (linear, linear.LinearDetector)}
+DETECTORS = {
+    "lap": (lap, lap.LAP),
+    "tevad": (tevad, tevad.TEVAD),
+    "rtfm": (rtfm, rtfm.RTFM),
+    "linear": (linear, linear.LinearDetector),
+}
+TEXT = ("lap", "tevad")  # those that read sentence vectors
 
 
 def names() -> dict[str, str]:
     """Each detector's name and what stands behind it: checked against a released program, rebuilt, or our own."""
     return {name: module.STATUS for name, (module, _) in DETECTORS.items()}
+
+
+def reads_text(name: str) -> bool:
+    """Whether a detector needs sentence vectors beside the features."""
+    _entry(name)
+    return name in TEXT
 
 
 def variants(name: str) -> tuple[str, ...]:
@@ -55,6 +69,8 @@ def create(name: str, inputs: Inputs, variant: str | None = None, seed: int = 0,
     """Make a detector with weights drawn from `seed`; switches are replaced by name."""
     module, kind = _entry(name)
     variant = _variant(name, variant)
+    if name in TEXT and inputs.text is None:
+        raise ValueError(f"{name} reads text: give the width of its sentence vectors, Inputs(visual, text=…).")
     values = replace(module.VARIANTS[variant], f"{name} {variant}", changes)
     return kind(inputs, variant, values, rng=np.random.default_rng(seed))
 
@@ -104,28 +120,65 @@ def scores(
             f"this {detector.name} standardises or reduces its input, but has no statistics of training videos yet; "
             "call fit_inputs with rows of normal training videos, or load a trained bundle."
         )
-    mask = np.ones((count, snippets), bool) if lengths is None else _mask(np.asarray(lengths), count, snippets)
+    mask = _mask("lengths", lengths, count, snippets)
+    read = None
+    if detector.name in TEXT:
+        read = _text(detector, text, mask, lengths if text_lengths is None else text_lengths, text_lengths is None)
     graph, state = nnx.split(detector)
-    return np.asarray(_scores(graph, state, jnp.asarray(visual, jnp.float32), jnp.asarray(mask)))
+    return np.asarray(_scores(graph, state, jnp.asarray(visual, jnp.float32), jnp.asarray(mask), read))
 
 
 def load(name: str, path: str | Path, inputs: Inputs, variant: str | None = None, **changes: Any) -> Any:
-    """A trained detector from a bundle, with the bundle's variant and switches unless others are given."""
-    return bundle.load_into(name, path, inputs, variant, changes)
+    """A trained detector from a bundle, or from a released checkpoint (a file of torch.save, read without torch).
+
+    A bundle's variant and switches hold unless others are given; a checkpoint says nothing of them: give them.
+    """
+    if not Path(path).is_file():
+        return bundle.load_into(name, path, inputs, variant, changes)
+    detector = create(name, inputs, variant, **changes)
+    official.fill(detector, path)
+    return detector
+
+
+def released_weight(path: str | Path) -> float | None:
+    """The λ that a released checkpoint carries (its VLR); None where it has none, or where `path` is a bundle."""
+    return official.read(path)[1] if Path(path).is_file() else None
 
 
 @jax.jit(static_argnums=0)
-def _scores(graph: Any, state: Any, visual: Any, mask: Any) -> Any:
+def _scores(graph: Any, state: Any, visual: Any, mask: Any, read: Any) -> Any:
     detector = nnx.merge(graph, state)
-    return jnp.where(mask, detector(visual[None], None, mask[None]).scores[0], 0)
+    text, text_mask = (None, None) if read is None else (part[None] for part in read)
+    return jnp.where(mask, detector(visual[None], text, mask[None], text_mask).scores[0], 0)
 
 
-def _mask(lengths: np.ndarray, count: int, snippets: int) -> np.ndarray:
-    if lengths.shape != (count,) or lengths.min(initial=1) < 0 or lengths.max(initial=0) > snippets:
+def _mask(name: str, lengths: Any, count: int, rows: int) -> np.ndarray:
+    if lengths is None:
+        return np.ones((count, rows), bool)
+    lengths = np.asarray(lengths)
+    if lengths.shape != (count,) or lengths.min(initial=1) < 0 or lengths.max(initial=0) > rows:
         raise ValueError(
-            f"lengths must be {count} numbers from 0 to {snippets}, one a video, but are {lengths.tolist()[:10]}."
+            f"{name} must be {count} numbers from 0 to {rows}, one a video, but are {lengths.tolist()[:10]}."
         )
-    return np.arange(snippets) < lengths[:, None]
+    return np.arange(rows) < lengths[:, None]
+
+
+def _text(detector: Any, text: Any, mask: np.ndarray, lengths: Any, borrowed: bool) -> tuple[Any, Any]:
+    """Sentence vectors and their mask; `borrowed`: these are the visual lengths, and hold if the array is as long."""
+    width = detector.inputs.text
+    if text is None or text.ndim != 3 or len(text) != len(mask) or text.shape[2] != width:
+        shape = None if text is None else list(text.shape)
+        raise ValueError(f"this {detector.name} reads text [{len(mask)}, sentences, {width}], but was given {shape}.")
+    text_mask = _mask(
+        "text_lengths", None if borrowed and text.shape[1] != mask.shape[1] else lengths, len(text), text.shape[1]
+    )
+    for number, (want, have) in enumerate(zip(mask.sum(1), text_mask.sum(1), strict=True)):
+        if 2 * have < want:
+            raise ValueError(
+                f"video {number} has {have} sentence vectors for {want} snippets; at least half as many are needed."
+            )
+    # Padding may hold any finite value, and 0 times it must not meet a norm's bias.
+    return jnp.asarray(np.where(text_mask[..., None], text, 0), jnp.float32), jnp.asarray(text_mask)
 
 
 def _entry(name: str) -> Any:

@@ -25,6 +25,7 @@ from gvvad_jax.nn.inputs import Columns, Fitted
 
 SCHEMA = 1
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+PROMPTS = "prompts"  # LAP's bank among the tensors
 
 
 def arrays(detector: Any) -> dict[str, np.ndarray]:
@@ -107,7 +108,8 @@ def load(path: str | Path) -> tuple[Any, dict[str, Any]]:
     """The detector and its config.json."""
     path = Path(path)
     config, tensors = _read(path)
-    inputs = Inputs(config["inputs"]["visual"], config["inputs"]["text"], blocks=config["inputs"]["blocks"])
+    own = config["inputs"]
+    inputs = Inputs(own["visual"], own["text"], _bank(tensors), blocks=own["blocks"])
     detector = detectors.create(config["detector"], inputs, config["variant"], **config["switches"])
     fill(detector, tensors, str(path / WEIGHTS))
     return detector, config
@@ -116,8 +118,6 @@ def load(path: str | Path) -> tuple[Any, dict[str, Any]]:
 def load_into(name: str, path: str | Path, inputs: Inputs, variant: str | None, changes: dict[str, Any]) -> Any:
     """A detector of the given name, inputs and variant with a bundle's weights."""
     path = Path(path)
-    if path.is_file():
-        raise ValueError(f"{path} is a file; released checkpoints are not read yet, give the folder of a bundle.")
     config, tensors = _read(path)
     if config["detector"] != name:
         raise ValueError(f"{path} holds a {config['detector']}, not a {name}; ask for {config['detector']}.")
@@ -126,11 +126,27 @@ def load_into(name: str, path: str | Path, inputs: Inputs, variant: str | None, 
             f"{path} was trained on {config['inputs']['visual']} feature columns, not {inputs.visual}; "
             "extract with the encoder and blocks it names in config.json."
         )
+    if config["inputs"]["text"] != inputs.text:
+        raise ValueError(
+            f"{path} was trained on text of {config['inputs']['text']} columns, not {inputs.text}; "
+            "embed the sentences with the encoder it was trained on."
+        )
+    # A bank that is given replaces the bundle's: it chooses segments in training, and no score depends on it.
+    if PROMPTS in tensors and inputs.prompts is not None:
+        tensors = tensors | {PROMPTS: inputs.prompts}
+    else:
+        inputs = dataclasses.replace(inputs, prompts=_bank(tensors))
     if variant in (None, config["variant"]):
         changes = config["switches"] | changes
     detector = detectors.create(name, inputs, variant or config["variant"], **changes)
     fill(detector, tensors, str(path / WEIGHTS))
     return detector
+
+
+def _bank(tensors: dict[str, np.ndarray]) -> np.ndarray | None:
+    """LAP's prompt vectors; None for another detector and for a LAP that was made without."""
+    bank = tensors.get(PROMPTS)
+    return None if bank is None or len(bank) == 0 else bank
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -165,6 +181,11 @@ def _some(names: list[str]) -> str:
     return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
+def _text(config: dict[str, Any]) -> str:
+    width = config["inputs"]["text"]
+    return "" if width is None else f" and sentence vectors of {width}"
+
+
 def _card(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
     """A model card in the hub's format, from what the config says."""
     size = sum(tensor.size for tensor in tensors.values())
@@ -177,7 +198,7 @@ def _card(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
         f"# {config['detector']} ({config['variant']})",
         "",
         f"A video anomaly detector of gvvad_jax with {size:,} numbers. It scores each snippet of a video from 0 to 1",
-        f"from features of {config['inputs']['visual']} columns; config.json says how these are made (`extraction`).",
+        f"from features of {config['inputs']['visual']} columns{_text(config)}; config.json says how these are made.",
         "",
         "Score a video: `python tools/score.py VIDEO --bundle=THIS_FOLDER --out=OUT`.",
         "",

@@ -1,9 +1,11 @@
-"""What a detector is given: feature widths, the prompt bank, and the blocks of the visual columns."""
+"""What a detector is given: feature widths, the prompt bank, the blocks of the visual columns; and their transform."""
 
 import dataclasses
 from typing import Any
 
-from gvvad_jax.nn.inputs import Columns
+import numpy as np
+
+from gvvad_jax.nn.inputs import Columns, InputTransform
 
 
 @dataclasses.dataclass(frozen=True, kw_only=False)
@@ -37,3 +39,28 @@ class Inputs:
         if len({b.name for b in blocks}) < len(blocks):
             raise ValueError(f"two blocks share a name among {', '.join(b.name for b in blocks)}; rename one.")
         object.__setattr__(self, "blocks", blocks)
+        if self.prompts is not None:
+            prompts = np.asarray(self.prompts, np.float32)
+            if prompts.ndim != 2 or not prompts.size or not np.isfinite(prompts).all():
+                raise ValueError(
+                    f"the prompt bank has shape {prompts.shape}; give finite vectors [P, E], P at least 1."
+                )
+            if self.text is not None and prompts.shape[1] != self.text:
+                raise ValueError(
+                    f"the prompt bank is {prompts.shape[1]} columns wide, but the text {self.text}; "
+                    "make both with one sentence encoder."
+                )
+            object.__setattr__(self, "prompts", prompts)
+
+
+def transform(given: Inputs, switches: Any) -> InputTransform:
+    """The transform of the visual columns that a detector's switches ask for."""
+    return InputTransform(
+        given.visual,
+        given.blocks,
+        root=switches.root,
+        components=switches.components,
+        normalise=switches.normalise,
+        clip=switches.clip,
+        noise=switches.noise,
+    )

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Key
 
 from gvvad_jax.batch import Batch
-from gvvad_jax.detectors.inputs import Inputs
+from gvvad_jax.detectors import crops
+from gvvad_jax.detectors.inputs import Inputs, transform
 from gvvad_jax.detectors.switches import choice, flag, integer, number
 from gvvad_jax.losses import bag, ssls, top_k
 from gvvad_jax.nn import inputs, linear, norm, smoothing
@@ -58,15 +58,7 @@ class LinearDetector(nnx.Module):
     def __init__(self, given: Inputs, variant: str, switches: Switches, *, rng: np.random.Generator):
         """Build the layer for `given.visual` columns; text is not used."""
         self.name, self.variant, self.switches, self.inputs = "linear", variant, switches, given
-        self.transform = inputs.InputTransform(
-            given.visual,
-            given.blocks,
-            root=switches.root,
-            components=switches.components,
-            normalise=switches.normalise,
-            clip=switches.clip,
-            noise=switches.noise,
-        )
+        self.transform = transform(given, switches)
         self.fc = linear.Linear(self.transform.width, 1, rng=rng)
         self.fc.kernel[...] = _start(self.transform)
 
@@ -85,15 +77,8 @@ class LinearDetector(nnx.Module):
         statistics: norm.Statistics = "running",
     ) -> Outputs:
         """Score every snippet; a key adds the training noise."""
-        crop_mask = mask[:, :, None]
-        logits = self.fc(self.transform(visual, crop_mask, key))[..., 0]
-        crop_scores = jnp.where(crop_mask, jax.nn.sigmoid(logits), 0)
-        if self.switches.crop_aggregation == "max":
-            scores = jnp.max(crop_scores, 2)
-            log_score, log_complement = bag.log_scores(jnp.max(logits, 2))
-        else:
-            scores = jnp.mean(crop_scores, 2)
-            log_score, log_complement = (bag.log_mean(jnp.moveaxis(p, 2, -1)) for p in bag.log_scores(logits))
+        logits = self.fc(self.transform(visual, mask[:, :, None], key))[..., 0]
+        crop_scores, scores, log_score, log_complement = crops.aggregate(logits, mask, self.switches.crop_aggregation)
         return Outputs(
             scores=smoothing.moving_average(scores, mask, self.switches.smooth, self.switches.causal),
             crop_scores=crop_scores,

@@ -40,13 +40,14 @@ class NonLocal(nnx.Module):
         x: Float[Array, "*batch time width"],
         mask: Bool[Array, "*#batch time"],
         statistics: norm.Statistics = "running",
+        copies: int = 1,
     ) -> Float[Array, "*batch time width"]:
         """Add to each row what the whole video says of it."""
         length = jnp.maximum(jnp.sum(mask, -1, dtype=x.dtype), 1)[..., None, None]
         theta, phi = self.theta(x), self.phi(x)
         g = masked(self.g(x), mask)  # its bias stands in the padding; phi's then meets zeros
         table = jnp.einsum("...ti,...tj->...ij", phi, g) / length
-        y = self.norm(self.out(theta @ table), mask, statistics)
+        y = self.norm(self.out(theta @ table), mask, statistics, copies)
         return masked(y + x, mask)
 
 
@@ -70,17 +71,18 @@ class MultiScale(nnx.Module):
         x: Float[Array, "*batch time width"],
         mask: Bool[Array, "*#batch time"],
         statistics: norm.Statistics = "running",
+        copies: int = 1,
     ) -> Float[Array, "*batch time width"]:
-        """Mix each row with its neighbours; rows outside the mask come back zero."""
+        """Mix each row with its neighbours; rows outside the mask come back zero; `copies`: see nn/norm.py."""
         x = masked(x, mask)
 
         def scale(convolution: temporal.Convolution, normalise: norm.BatchNorm, x: Array) -> Array:
-            return masked(normalise(masked(jax.nn.relu(convolution(x)), mask), mask, statistics), mask)
+            return masked(normalise(masked(jax.nn.relu(convolution(x)), mask), mask, statistics, copies), mask)
 
         branches = [
             scale(self.conv_1, self.norm_1, x),
             scale(self.conv_2, self.norm_2, x),
             scale(self.conv_3, self.norm_3, x),
-            self.non_local(masked(jax.nn.relu(self.conv_4(x)), mask), mask, statistics),
+            self.non_local(masked(jax.nn.relu(self.conv_4(x)), mask), mask, statistics, copies),
         ]
         return x + scale(self.conv_5, self.norm_5, jnp.concatenate(branches, -1))

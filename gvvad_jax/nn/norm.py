@@ -23,22 +23,27 @@ class BatchNorm(nnx.Module):
         self.bias = nnx.Param(jnp.asarray(np.zeros(width, np.float32)))
         self.mean = nnx.BatchStat(jnp.asarray(np.zeros(width, np.float32)))
         self.var = nnx.BatchStat(jnp.asarray(np.ones(width, np.float32)))
+        self.batches = nnx.BatchStat(jnp.asarray(np.zeros((), np.int32)))  # counted, as torch's, and read by nobody
         self.momentum = momentum
         self.epsilon = epsilon
 
     def __call__(
-        self, x: Float[Array, "*batch width"], mask: Bool[Array, "*#batch"], statistics: Statistics
+        self, x: Float[Array, "*batch width"], mask: Bool[Array, "*#batch"], statistics: Statistics, copies: int = 1
     ) -> Float[Array, "*batch width"]:
-        """Normalise; "batch" also moves the running statistics. Rows outside the mask come back as the bias or so."""
+        """Normalise; "batch" also moves the running statistics. Rows outside the mask come back as the bias or so.
+
+        `copies`: how many equal copies of `x` the running variance counts, where a released program made them.
+        """
         if statistics == "running":
             mean, var = self.mean[...], self.var[...]
         else:
             mean, var, count = self._batch_statistics(x, mask)
             # Nothing valid, nothing learnt; one valid row has no unbiased variance (torch refuses it).
-            unbiased = var * count / jnp.maximum(count - 1, 1)
+            unbiased = var * count * copies / jnp.maximum(count * copies - 1, 1)
             rate = jnp.where(count > 0, self.momentum, 0.0)
             self.mean[...] = self.mean[...] + rate * (mean - self.mean[...])
             self.var[...] = self.var[...] + rate * (unbiased - self.var[...])
+            self.batches[...] = self.batches[...] + jnp.int32(1)
         return (x - mean) * (self.scale[...] / jnp.sqrt(var + self.epsilon)) + self.bias[...]
 
     def _batch_statistics(self, x: Array, mask: Array) -> tuple[Array, Array, Array]:

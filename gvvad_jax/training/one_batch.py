@@ -17,7 +17,10 @@ from gvvad_jax.training import step
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """The loss, its terms as they enter it (they sum to it), and the gradient of every parameter by name."""
+    """The loss, its terms as they enter it (they sum to it), and each parameter's gradient by its released name.
+
+    A detector that was never published has names of ours.
+    """
 
     loss: float
     terms: dict[str, float]
@@ -48,6 +51,9 @@ def loss_and_gradients(
     if flags.shape != (count,) or not np.isin(flags, (0, 1)).all():
         raise ValueError(f"synthetic holds {flags.tolist()}; give a 0 or 1 for each of the {count} videos.")
     mode = detectors.ssls_mode(detector, ssls)
+    text = text if detectors.reads_text(detector.name) else None
+    if detectors.reads_text(detector.name):
+        _check_text(detector, text, visual)
     paired = (2, count // 2)
     batch = Batch(
         visual=jnp.asarray(visual, jnp.float32).reshape(*paired, *visual.shape[1:]),
@@ -69,8 +75,16 @@ def loss_and_gradients(
     return Result(
         loss=float(value),
         terms={name: float(term) for name, term in terms.items()},
-        gradients={name: np.asarray(gradient) for name, gradient in gradients.items()},
+        gradients=detectors.to_official(detector, gradients),
     )
+
+
+def _check_text(detector: Any, text: Any, visual: Any) -> None:
+    """Text is segmented as the visual features are, and so as long."""
+    wanted = (len(visual), visual.shape[2], detector.inputs.text)
+    if text is None or text.shape != wanted:
+        shape = None if text is None else list(text.shape)
+        raise ValueError(f"this {detector.name} reads text {list(wanted)}, but was given {shape}.")
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -105,6 +119,7 @@ def adam_step(
     A parameter without a gradient keeps its value, moments and all, as in torch.
     """
     structure, params, rest = states.split(detector)
+    gradients = detectors.from_official(detector, gradients)
     unknown = sorted(gradients.keys() - params.keys())
     if unknown:
         raise ValueError(f"{len(unknown)} gradients belong to no parameter of this {detector.name} ({unknown[0]}).")

@@ -53,19 +53,22 @@ def test_lambda_zero_with_dropout_keeps_loss_and_gradients_finite(name, variant)
 def test_padded_videos_score_as_alone(name, variant):
     made, lengths = cases.detector(name, variant), [1, 2, 5, 13, 40]
     arrays = cases.videos(lengths, crops=3)
-    padded = np.full((5, 3, 40, 12), 1e3, np.float32)
-    for i, x in enumerate(arrays):
-        padded[i, :, : x.shape[1]] = x
-    together = detectors.scores(made, padded, lengths=lengths)
+    texts = cases.text_of(arrays)
+    padded, text = np.full((5, 3, 40, 12), 1e3, np.float32), np.full((5, 40, cases.TEXT), 1e3, np.float32)
+    for i, (x, t) in enumerate(zip(arrays, texts, strict=True)):
+        padded[i, :, : x.shape[1]], text[i, : len(t)] = x, t
+    together = detectors.scores(made, padded, text, lengths=lengths)
     assert together.shape == (5, 40) and together.min() >= 0 and together.max() <= 1
     for i, x in enumerate(arrays):
-        np.testing.assert_allclose(together[i, : lengths[i]], detectors.scores(made, x[None])[0], atol=1e-6)
+        np.testing.assert_allclose(
+            together[i, : lengths[i]], detectors.scores(made, x[None], texts[i][None])[0], atol=1e-6
+        )
         assert not together[i, lengths[i] :].any()
 
 
 @every
 def test_padding_changes_no_term_under_batch_statistics(name, variant):
-    if name == "rtfm" and variant == "official":
+    if getattr(cases.detector(name, variant).switches, "regularised", "video") != "video":
         pytest.skip("refuses padding in training, see test_rtfm")
     made, arrays = cases.detector(name, variant), cases.videos([5, 9, 9, 2])
     runs = []
@@ -86,15 +89,19 @@ def test_bundle_round_trip_with_changed_switches_and_blocks(name, variant, tmp_p
     detectors.bundle.save(tmp_path / "bundle", made, {"encoder": "none"}, {"seed": 3}, threshold=0.25)
     again, config = detectors.bundle.load(tmp_path / "bundle")
     assert (again.name, again.variant, again.switches) == (name, variant, made.switches)
-    assert again.inputs == made.inputs and config["extraction"] == {"encoder": "none"} and config["threshold"] == 0.25
-    visual = cases.videos([9])[0][None]
-    expected = detectors.scores(made, visual)
-    np.testing.assert_array_equal(detectors.scores(again, visual), expected)
-    inputs = detectors.Inputs(12, blocks=blocks)
+    assert again.inputs == made.inputs
+    if name == "lap":
+        np.testing.assert_array_equal(again.inputs.prompts, made.inputs.prompts)
+    assert config["extraction"] == {"encoder": "none"} and config["threshold"] == 0.25
+    arrays = cases.videos([9])
+    visual, text = arrays[0][None], cases.text_of(arrays)[0][None]
+    expected = detectors.scores(made, visual, text)
+    np.testing.assert_array_equal(detectors.scores(again, visual, text), expected)
+    inputs = cases.inputs(name, 12, blocks)
     loaded = detectors.load(name, tmp_path / "bundle", inputs, variant)
-    np.testing.assert_array_equal(detectors.scores(loaded, visual), expected)
+    np.testing.assert_array_equal(detectors.scores(loaded, visual, text), expected)
     other = detectors.load(name, tmp_path / "bundle", inputs, variant, smooth=1)
-    assert other.switches.smooth == 1 and np.abs(detectors.scores(other, visual) - expected).max() > 0
+    assert other.switches.smooth == 1 and np.abs(detectors.scores(other, visual, text) - expected).max() > 0
 
 
 def test_blocks_of_records_are_taken_as_they_are():
@@ -118,7 +125,7 @@ def test_seeds_choose_the_weights(name, variant):
 
 
 def test_names_say_what_stands_behind_each_detector():
-    assert list(detectors.names()) == ["rtfm", "linear"]
+    assert list(detectors.names()) == ["lap", "tevad", "rtfm", "linear"]
     assert all(status for status in detectors.names().values())
     assert detectors.variants("rtfm") == ("paper", "gvvad", "official")
     assert detectors.switches("rtfm")["k"] == 3 and detectors.switches("rtfm", "official")["sparsity"] == 8e-3
@@ -127,13 +134,16 @@ def test_names_say_what_stands_behind_each_detector():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda i: detectors.create("lap2", i), "detector 'lap2' does not exist; choose one of rtfm, linear"),
+        (
+            lambda i: detectors.create("lap2", i),
+            "detector 'lap2' does not exist; choose one of lap, tevad, rtfm",
+        ),
         (lambda i: detectors.create("rtfm", i, "mine"), "rtfm has no variant 'mine'; choose one of paper, gvvad, offi"),
         (
             lambda i: detectors.create("rtfm", i, top=3),
             "rtfm paper has no switch 'top'; its switches are causal, classification, clip",
         ),
-        (lambda i: detectors.create("rtfm", i, k=0), "rtfm paper: switch k is 0; it must lie between 1 and"),
+        (lambda i: detectors.create("rtfm", i, k=-1), "rtfm paper: switch k is -1; it must lie between 0 and"),
         (lambda i: detectors.create("rtfm", i, k=2.5), "switch k is 2.5; give a whole number"),
         (lambda i: detectors.create("rtfm", i, dropout="high"), "switch dropout is 'high'; give a number"),
         (lambda i: detectors.create("rtfm", i, dropout=1.5), "switch dropout is 1.5; it must lie between 0.0 and 1.0"),

@@ -112,5 +112,5 @@ def test_load_refuses_another_detector_another_width_and_released_files(saved, t
     with pytest.raises(ValueError, match="trained on 12 feature columns, not 13"):
         detectors.load("linear", saved, detectors.Inputs(13))
     (tmp_path / "rtfm.pkl").write_bytes(b"x")
-    with pytest.raises(ValueError, match="released checkpoints are not read yet"):
+    with pytest.raises(ValueError, match="is no file of torch.save"):
         detectors.load("rtfm", tmp_path / "rtfm.pkl", detectors.Inputs(12))

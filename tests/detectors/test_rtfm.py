@@ -70,11 +70,11 @@ def test_released_names_shapes_and_count_at_2048():
         ".".join(map(str, path)): leaf.shape
         for path, leaf in nnx.to_flat_state(nnx.state(abstract, nnx.Any(nnx.Param, nnx.BatchStat)))
     }
-    table = official.TABLES["rtfm"]
-    assert set(shapes) == set(table)
+    table = official.table_of(cases.detector(width=8))
+    assert table is not None and set(shapes) == set(table)
     released = {table[path][0]: shape[::-1] if table[path][1] else shape for path, shape in shapes.items()}
-    assert len(released) + 5 == 47  # and num_batches_tracked for each norm
-    counted = {name: shape for name, shape in released.items() if "running" not in name}
+    assert len(released) == 47
+    counted = {name: shape for name, shape in released.items() if not name.endswith(("mean", "var", "tracked"))}
     assert sum(int(np.prod(shape)) for shape in counted.values()) == 24_718_849
     assert released["Aggregate.conv_2.0.weight"] == (512, 2048, 3)
     assert released["Aggregate.conv_5.0.weight"] == (2048, 2048, 3)

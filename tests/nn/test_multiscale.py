@@ -11,6 +11,8 @@ def generic(network, seed=0):
     """Random values for every array, as after training: a fresh network's zero norm would hide the non-local block."""
     rng = np.random.default_rng(seed)
     for path, leaf in nnx.to_flat_state(nnx.state(network)):
+        if path[-1] == "batches":
+            continue
         value = rng.normal(size=leaf.shape) * (0.3 if path[-1] == "kernel" else 0.2)
         leaf[...] = jnp.asarray(np.abs(value) + 0.5 if path[-1] in ("var", "scale") else value, jnp.float32)
     return network
