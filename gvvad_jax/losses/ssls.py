@@ -62,7 +62,7 @@ def combine(
 
     per_sample: each row by λ^(synthetic share of its videos). official_batch_scalar: the released program's
     cost (1 - q (1 - λ)), q the synthetic fraction of the second, anomalous half alone. off: no λ. `reduction` sum:
-    N times the mean, N the number of videos; Adam does not see the factor, but its L2 term becomes N times weaker.
+    N times the mean, N the number of videos; Adam all but cancels the factor, but then the L2 term is N times weaker.
     """
     if mode not in MODES:
         raise ValueError(f"SSLS mode {mode!r} does not exist; choose one of {', '.join(MODES)}.")
