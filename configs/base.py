@@ -31,16 +31,17 @@ def get_config(arg: str | None = None) -> Any:
     c.seed = 0  # of weights and dropout
     c.data_seed = 0  # of the order of videos, of fraction and of the held-out videos
     c.seeds = 1  # how many runs: seed, seed + 1, …, each in W/seed-K
-    c.init = ""  # a bundle to start from; empty: fresh weights
+    c.init = ""  # a bundle or a released checkpoint (.pkl) to start from; empty: fresh weights
 
     c.data = data = config_dict.ConfigDict()
     data.features = ""  # a feature set, or several separated by commas (real ∪ synthetic)
     data.text = ""  # the same with sentence vectors
+    data.text_source = "caption"  # of generated training clips: caption | description (tells their label)
     data.prompts = ""  # a prompt bank (.npz)
     data.selection = ""  # a .jsonl file: which training videos to keep
     data.test = ""  # a feature set; empty: the records of split test in data.features
     data.validation = 0.0  # share of each class's real training videos held out (0: none)
-    data.segments = config_dict.placeholder(int)  # a video; None: 32 for official RTFM, else 64
+    data.segments = config_dict.placeholder(int)  # a video; None: 32 for official RTFM and TEVAD, else 64
     data.sampler = "paired"  # paired (normal and anomalous stream) | shuffled | normal_only
     data.short = "repeat"  # videos of fewer snippets than segments: repeat | mask
     data.synthetic = "both"  # whose generated videos are used: both | anomalous | normal
@@ -55,6 +56,10 @@ def get_config(arg: str | None = None) -> Any:
     c.switches = switches = config_dict.ConfigDict()
     switches.top_k_by = config_dict.placeholder(str)  # score | dropped_magnitude
     switches.k = config_dict.placeholder(int)  # segments that stand for a video
+    switches.fusion = config_dict.placeholder(str)  # of vision and text: concat | add | product | add_up
+    switches.multi_prompt_by = config_dict.placeholder(str)  # set_means | rank_paired_triplets
+    switches.mpl_weight_twice = config_dict.placeholder(bool)  # γ² in place of γ, as released
+    switches.inverted_pal = config_dict.placeholder(bool)  # pseudo-anomaly loss of 1 - score, as released
     switches.margin = config_dict.placeholder(float)  # of feature magnitudes
     switches.regularised = config_dict.placeholder(str)  # video | reshape_2048x2
     switches.dropout = config_dict.placeholder(float)  # share set to zero
@@ -72,6 +77,8 @@ def get_config(arg: str | None = None) -> Any:
     losses.magnitude = config_dict.placeholder(float)
     losses.smoothness = config_dict.placeholder(float)
     losses.sparsity = config_dict.placeholder(float)
+    losses.pseudo_anomaly = config_dict.placeholder(float)
+    losses.multi_prompt = config_dict.placeholder(float)
 
     c.ssls = ssls = config_dict.ConfigDict()  # synthetic sample loss scaling
     ssls.mode = config_dict.placeholder(str)  # per_sample | official_batch_scalar | off; None: the variant's own

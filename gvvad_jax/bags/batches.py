@@ -32,19 +32,21 @@ class Stream:
         batch: int,
         short: str,
         text: Mapping[str, np.ndarray] | None,
+        text_source: str,
         process: tuple[int, int],
     ):
         """See training_stream, which makes one."""
         self.places = [(reader, i) for reader in readers for i in range(len(reader))]
         self.rows = [row for reader in readers for row in reader.rows]
         self.groups, self.chosen, self.segments, self.short, self.text = groups, chosen, segments, short, text
+        self.text_source = text_source
         index, count = process
         self.block = slice(index * batch // count, (index + 1) * batch // count)
         self.categories = ("", *sorted({self.rows[i].get("category") or "" for i in chosen if self.rows[i]["label"]}))
         reader, place = self.places[chosen[0]]
         self.first = first = reader[place]  # says how many crops and columns all have
         self.crops, self.width = first.visual.shape[1:]
-        self.text_width = None if text is None else self._text(first.id).shape[1]
+        self.text_width = None if text is None else self._text(first).shape[1]
         size = len(chosen) * segments * 4 * (self.crops * self.width + (self.text_width or 0))
         self._kept: dict[int, tuple[Bag, Bag | None]] | None = None
         if size <= KEPT_BYTES:
@@ -117,18 +119,25 @@ class Stream:
         visual = np.ascontiguousarray(np.swapaxes(visual, 0, 1))  # [L, C, F] -> [C, L, F]
         if self.text is None:
             return (visual, mask), None
-        return (visual, mask), self._fit(self._text(record.id))
+        return (visual, mask), self._fit(self._text(record))
 
     def _fit(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.short == "mask":
             return segments.rows(x, self.segments)
         return segments.segment(x, self.segments), np.ones(self.segments, bool)
 
-    def _text(self, id: str) -> np.ndarray:
+    def _text(self, record: Any) -> np.ndarray:
+        """Caption vectors of a video, or the sentence that made a generated one on every snippet."""
         assert self.text is not None
+        id = record.id
+        is_description = self.text_source == "description" and bool(record.synthetic)
+        if is_description:
+            id = str(record.source.get("description_id") or "")
         if id not in self.text:
-            raise ValueError(f"{id}: no text vectors in data.text; caption it with tools/caption.py, or leave it out.")
-        return self.text[id]
+            what = f"no vectors of its description {id!r}" if is_description else "no text vectors"
+            raise ValueError(f"{record.id}: {what} in data.text; embed it with tools/caption.py.")
+        vectors = self.text[id]
+        return np.repeat(vectors[:1], len(record.visual), 0) if is_description else vectors
 
     def _category(self, row: dict[str, Any]) -> int:
         """0 for normal videos, else the place among `categories`."""
@@ -166,6 +175,7 @@ def training_stream(
     fraction: float = 1.0,
     data_seed: int = 0,
     text: Mapping[str, np.ndarray] | None = None,
+    text_source: str = "caption",
     process_index: int = 0,
     process_count: int = 1,
     drop_last: bool = False,
@@ -174,10 +184,14 @@ def training_stream(
 
     `batch`: videos a group (paired: pairs). `short`: videos of fewer snippets than `segments` repeat them, or keep
     them behind a mask. `synthetic_share`: a fixed share of each group's batch, rounded to whole videos; None: as the
-    classes hold them. `text`: sentence vectors by id. Process p of n gets block p of every batch.
+    classes hold them. `text`: sentence vectors by id; `text_source`: those of generated videos are their captions', or
+    `description`: the first vector under their source's description_id, on every snippet. Process p of n gets block p
+    of every batch.
     """
     if short not in ("repeat", "mask"):
         raise ValueError(f"data.short is {short!r}; choose one of repeat, mask.")
+    if text_source not in ("caption", "description"):
+        raise ValueError(f"data.text_source is {text_source!r}; choose one of caption, description.")
     if batch % process_count:
         raise ValueError(f"batch={batch} does not divide by {process_count} processes; change one of them.")
     rows = [row for reader in readers for row in reader.rows]
@@ -202,6 +216,7 @@ def training_stream(
         batch=batch,
         short=short,
         text=text,
+        text_source=text_source,
         process=(process_index, process_count),
     )
 

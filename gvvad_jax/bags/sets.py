@@ -1,14 +1,14 @@
 """The sets a config names → readers of training, validation and test videos, and their text."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from gvvad_jax import records
+from gvvad_jax.bags.texts import Texts
 
 HELD_OUT = 3  # the random stream of the validation split, beside data_seed
 
@@ -20,34 +20,9 @@ class Sets:
     training: list[Any]
     validation: list[Any]
     test: Any | None
-    texts: "Texts | None"
+    texts: Texts | None
     notes: list[str]
     digests: dict[str, str]  # path -> SHA-256 of the manifest
-
-
-class Texts(Mapping):
-    """Sentence vectors by video id, over several sets."""
-
-    def __init__(self, readers: Sequence[Any]):
-        """Readers of text records."""
-        self.readers = readers
-
-    def __getitem__(self, id: str) -> Float[np.ndarray, "sentences width"]:
-        """The vectors of one video; KeyError where no set has them."""
-        for reader in self.readers:
-            if id in reader:
-                record = reader.by_id(id)
-                records.require_finite(record)
-                return record.vectors
-        raise KeyError(id)
-
-    def __iter__(self) -> Iterator[str]:
-        """All ids."""
-        return (id for reader in self.readers for id in reader.ids)
-
-    def __len__(self) -> int:
-        """How many videos have text."""
-        return sum(map(len, self.readers))
 
 
 def open_sets(
@@ -81,7 +56,7 @@ def open_sets(
     chosen, test_notes = _test(opened, test)
     if chosen is not None:
         _same_encoder([*opened, chosen])
-    texts = Texts([_open(path, "text") for path in _paths(text)]) if text else None
+    texts = Texts([_open(path, "text") for path in _paths(text)]) if _paths(text) else None
     every = [*opened, *([chosen] if chosen is not None else []), *(texts.readers if texts else [])]
     return Sets(
         training=[reader for reader in training if len(reader)],
@@ -98,7 +73,7 @@ def open_test(test: str | None, features: str | None = None, text: str | None = 
     reader, notes = _test([] if test else [_open(path, "feature") for path in _paths(features)], test)
     if reader is None:
         raise ValueError("there are no test videos to evaluate; name a set by data.test (--config.data.test=SET).")
-    texts = Texts([_open(path, "text") for path in _paths(text)]) if text else None
+    texts = Texts([_open(path, "text") for path in _paths(text)]) if _paths(text) else None
     every = [reader, *(texts.readers if texts else [])]
     return Sets([], [], reader, texts, notes, {str(r.path): r.digest for r in every})
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from gvvad_jax import bags, detectors, evaluation
 from gvvad_jax.evaluation import output, summary
+from gvvad_jax.features import prompts as banks
 from gvvad_jax.training import checkpoints, loop, mesh, outcome, rules, scaling, settings, state, step
 from gvvad_jax.training import log as logs
+from gvvad_jax.training import texts as text_checks
 
 
 def train_seeds(config: Any, folder: Path) -> dict[str, Any]:
@@ -34,19 +35,22 @@ def train_seeds(config: Any, folder: Path) -> dict[str, Any]:
 def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -> dict[str, Any]:
     """One run of one seed, from wherever it stopped; `together`: config and folder of all seeds."""
     # Data: real ∪ synthetic, and this process's block of each batch.
+    variant = config.variant or detectors.variants(config.detector)[0]
+    reads_text = detectors.reads_text(config.detector)
     sets = bags.open_sets(
         config.data.features,
-        text=config.data.text,
+        text=config.data.text if reads_text else None,
         selection=config.data.selection,
         test=config.data.test,
         validation=config.data.validation,
         data_seed=config.data_seed,
     )
     _check(config, sets)
+    text_notes = text_checks.check(config, sets) if reads_text else []
     alignment = rules.alignment(config.eval)
     devices = mesh.make(config.batch)
-    variant = config.variant or detectors.variants(config.detector)[0]
-    segments = config.data.segments or (32 if (config.detector, variant) == ("rtfm", "official") else 64)
+    is_32 = variant == "official" and config.detector in ("rtfm", "tevad")
+    segments = config.data.segments or (32 if is_32 else 64)
     stream = bags.training_stream(
         sets.training,
         segments=segments,
@@ -58,6 +62,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         fraction=config.data.fraction,
         data_seed=config.data_seed,
         text=sets.texts,
+        text_source=config.data.text_source,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         drop_last=config.data.drop_last,
@@ -71,6 +76,9 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
     mode = detectors.check_training(detector, segments, config.data.short, config.ssls.mode)
     learnable = config.ssls.learnable or None
     start = config.ssls.weight  # of λ
+    if learnable and config.init:
+        released = detectors.released_weight(config.init)
+        start = start if released is None else released
     scaling.check(
         mode=mode,
         weight=start,
@@ -147,7 +155,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
             "final": float(scaling.current(now.params, now.numbers, learnable)) if learnable else None,
         },
         "counts": stream.counts() | {"test": 0 if sets.test is None else len(sets.test)},
-        "notes": [mesh.description(devices.size, config.batch)],
+        "notes": [*text_notes, mesh.description(devices.size, config.batch)],
     }
     return outcome.finish(
         folder,
@@ -165,14 +173,21 @@ def evaluate(config: Any, folder: Path) -> dict[str, Any]:
     path = folder / "bundle"
     if not path.exists():
         if not config.init:
-            raise FileNotFoundError(f"{folder} has no bundle to evaluate; train there first, or name one by init.")
+            raise FileNotFoundError(
+                f"{folder} has no bundle to evaluate; train there first, or name a bundle or released checkpoint by init."
+            )
         path = Path(config.init)
-    detector, described = detectors.bundle.load(path)
     sets = bags.open_test(config.data.test, config.data.features, config.data.text)
     reader = sets.test
     assert reader is not None
+    if path.is_file():
+        detector, described = _released(config, path, sets), {"extraction": {}, "provenance": {}}
+    else:
+        detector, described = detectors.bundle.load(path)
     bags.require_encoder(reader, detector.inputs.visual, described["extraction"], str(path))
-    texts = sets.texts if detector.inputs.text else None
+    texts = sets.texts if detectors.reads_text(detector.name) else None
+    if detectors.reads_text(detector.name):
+        bags.require_texts(texts, [reader], detector.name)
     alignment = rules.alignment(config.eval)
     scores = evaluation.score_set(detector, reader, texts=texts)
     videos, notes = evaluation.test_videos(reader, scores, **alignment)
@@ -185,7 +200,7 @@ def evaluate(config: Any, folder: Path) -> dict[str, Any]:
         trained_on=provenance.get("trained_on"),
         detector=detector.name,
         variant=detector.variant,
-        switches=described["switches"],
+        switches=dataclasses.asdict(detector.switches),
         seed=provenance.get("seed"),
         step=provenance.get("step"),
         rule=rule,
@@ -217,19 +232,29 @@ def _check(config: Any, sets: bags.Sets) -> None:
         raise ValueError(f"steps is {config.steps}; give 1 or more.")
 
 
-def _detector(config: Any, variant: str, stream: bags.Stream) -> Any:
-    """The detector for the stream's features, with the config's switches and coefficients."""
+def _changes(config: Any, variant: str) -> dict[str, Any]:
+    """The config's switches and coefficients that differ from the variant's own."""
     own = detectors.switches(config.detector, variant)
     losses = {name: value for name, value in config.losses.items() if value is not None}
     for name in losses:
         if name not in own:
             raise ValueError(f"{config.detector} has no loss term {name!r}; leave losses.{name} at None.")
-    changes = {name: value for name, value in config.switches.items() if value is not None} | losses
-    prompts = None
-    if config.data.prompts:
-        with np.load(config.data.prompts) as bank:
-            prompts = bank["vectors"]
+    return {name: value for name, value in config.switches.items() if value is not None} | losses
+
+
+def _detector(config: Any, variant: str, stream: bags.Stream) -> Any:
+    """The detector for the stream's features, fresh or from config.init."""
+    changes = _changes(config, variant)
+    prompts = banks.read_bank(config.data.prompts).vectors if config.data.prompts else None
     inputs = detectors.Inputs(stream.width, stream.text_width, prompts, stream.first.blocks)
     if config.init:
         return detectors.load(config.detector, config.init, inputs, variant, **changes)
     return detectors.create(config.detector, inputs, variant, seed=config.seed, **changes)
+
+
+def _released(config: Any, path: Path, sets: bags.Sets) -> Any:
+    """The config's detector with the weights of a released checkpoint, for the test set's widths."""
+    assert sets.test is not None
+    variant = config.variant or detectors.variants(config.detector)[0]
+    inputs = detectors.Inputs(sets.test.manifest["width"], sets.texts.width if sets.texts else None)
+    return detectors.load(config.detector, path, inputs, variant, **_changes(config, variant))
