@@ -5,6 +5,7 @@ shapes. Then threads read, check and write a video each; a video that fails is a
 """
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +17,7 @@ from gvvad_jax import datasets, program, records
 from gvvad_jax.features.published import layouts, lists, places
 from gvvad_jax.records import manifest
 
+NUMBERS = re.compile(r"\d[\d,.]*")
 TEXT_ENCODER = "sup-simcse-bert-base-uncased"
 
 
@@ -54,7 +56,8 @@ class Summary:
         said = [f"{self.made} videos imported", *([f"{self.there} were there"] if self.there else [])]
         said += [f"{self.texts} texts"] if self.texts is not None else []
         said += [f"{len(set(self.failed))} failed (errors.jsonl)"] if self.failed else []
-        return f"{', '.join(said)}; {self.counts}; {self.shape}: {self.path}"
+        where = f"{self.path}" if self.texts is None else f"{self.path}, {self.path}-text"
+        return f"{', '.join(said)}; list of {self.counts}; {self.shape}: {where}"
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,13 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
     videos, notes = lists.videos(list_path, options.dataset, options.split)
     _refuse_conflicts(out, videos, list_path)
     jobs, left_out = _located(list_path, videos, root, text_root, options)
-    plan, unreadable = _planned(jobs, options.layout)
+    plan, rows, unreadable = _planned(jobs, options.layout)
     jobs = [job for job in jobs if job.video.id not in unreadable]
     errors = program.Errors(out / "errors.jsonl")
     ids = {video.id for video in videos}
     earlier = [row for row in errors.read() if row["id"] not in ids]
     made: Counter[str] = Counter()
+    remarks: dict[str, list[str]] = {}
     with contextlib.suppress(_Nothing), _features(out, options, plan) as features:
         there = sum(id in features for id in ids)
         _refuse_unfinished(out, features, ids)
@@ -92,13 +96,17 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
         with contextlib.suppress(_Nothing), _texts(out, options, text_root) as texts:
             tasks = [(job, _feature(job, plan, root, options), features) for job in jobs]
             if texts is not None:
-                tasks += [(job, _text(job.video.id, job.text, text_root, options), texts) for job in jobs if job.text]
+                tasks += [(job, _text(job, rows, text_root, options), texts) for job in jobs if job.text]
             tasks = [task for task in tasks if task[0].video.id not in task[2]]
-            for job, writer, failure in _done(tasks, options.workers):
-                if failure is None:
-                    made[writer.kind] += 1
+            for job, writer, result in _done(tasks, options.workers):
+                if isinstance(result, Exception):
+                    errors.add(job.video.id, result)
                 else:
-                    errors.add(job.video.id, failure)
+                    made[writer.kind] += 1
+                    for note in result:
+                        remarks.setdefault(NUMBERS.sub("…", note.removeprefix(f"{job.video.id}: ")), []).append(
+                            job.video.id
+                        )
             _require_some(texts)
         _require_some(features)
     # Only now: a run killed before here tries again what failed in the ones before it.
@@ -114,7 +122,7 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
         counts=_counts(videos),
         shape=f"[T, {plan.crops}, {plan.width}] read as {plan.layout}",
         failed=tuple(row["id"] for row in errors.rows),
-        notes=tuple(notes),
+        notes=(*notes, *(f"{note} ({len(ids)} videos: {lists.some(sorted(ids), 3)})" for note, ids in remarks.items())),
     )
 
 
@@ -171,8 +179,8 @@ def _located(
     return jobs, left_out
 
 
-def _planned(jobs: Sequence[_Job], layout: str) -> tuple[layouts.Plan, dict[str, str]]:
-    """How the files are read, and the videos whose files have no shape."""
+def _planned(jobs: Sequence[_Job], layout: str) -> tuple[layouts.Plan, dict[str, int], dict[str, str]]:
+    """How the files are read, how many rows each video has, and why some cannot be read."""
     shapes, refused = {}, {}
     for job in jobs:
         try:
@@ -181,8 +189,13 @@ def _planned(jobs: Sequence[_Job], layout: str) -> tuple[layouts.Plan, dict[str,
             refused[job.video.id] = str(error)
     if not shapes:
         raise ValueError(f"not one of {len(jobs)} videos can be read; the first: {next(iter(refused.values()))}")
-    text = 2 * sum(job.paths[0].suffix.lower() == ".txt" for job in jobs) > len(jobs)
-    return layouts.decide(shapes, text, layout), refused
+    texts = {job.video.id for job in jobs if job.paths[0].suffix.lower() == ".txt"} & shapes.keys()
+    mostly_text = 2 * len(texts) > len(shapes)
+    for id in shapes.keys() - texts if mostly_text else texts:
+        refused[id] = f"{id}: text and .npy files are mixed in this list; import each kind by a list of its own"
+        del shapes[id]
+    plan = layouts.decide(shapes, mostly_text, layout)
+    return plan, {id: plan.rows(each) for id, each in shapes.items()}, refused
 
 
 def _feature(job: _Job, plan: layouts.Plan, root: Path, options: Options) -> Callable[[], records.Feature]:
@@ -229,17 +242,20 @@ def frames(video: lists.Video, rows: int, snippet_frames: int) -> tuple[int, lis
     return num_frames, kept, notes + cut
 
 
-def _text(video: str, path: Path | None, text_root: Path | None, options: Options) -> Callable[[], records.Text]:
+def _text(job: _Job, rows: Mapping[str, int], text_root: Path | None, options: Options) -> Callable[[], records.Text]:
     def make() -> records.Text:
+        id, path = job.video.id, job.text
         assert path is not None and text_root is not None
-        vectors = layouts.load(path, video)
+        vectors = layouts.load(path, id)
         if vectors.ndim != 2 or not vectors.size:
-            raise ValueError(f"{video}: {path} has shape {list(vectors.shape)}, but text is [sentences, width].")
+            raise ValueError(f"{id}: {path} has shape {list(vectors.shape)}, but text is [sentences, width].")
+        apart = rows[id] > 0 and abs(len(vectors) - rows[id]) > 1
         record = records.Text(
-            id=video,
+            id=id,
             vectors=vectors,
             sentence_encoder={"name": options.text_encoder_name} if options.text_encoder_name else {},
             source={"file": path.relative_to(text_root).as_posix()},
+            notes=[f"{id}: {len(vectors)} rows of text, but {rows[id]} of features"] if apart else [],
         )
         records.require_finite(record)
         return record
@@ -247,16 +263,19 @@ def _text(video: str, path: Path | None, text_root: Path | None, options: Option
     return make
 
 
-def _done(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Job, records.Writer, Exception | None]]:
-    """Each task with why it failed, as they end. What the writer itself refuses is no file's fault: it is raised."""
+def _done(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Job, records.Writer, Exception | Sequence[str]]]:
+    """Each task with its record's notes, or why it failed, as they end.
 
-    def work(job: _Job, make: Callable[[], Any], writer: records.Writer) -> Exception | None:
+    What the writer itself refuses is no file's fault: it is raised.
+    """
+
+    def work(job: _Job, make: Callable[[], Any], writer: records.Writer) -> Exception | Sequence[str]:
         try:
             record = make()
         except (ValueError, OSError) as error:
             return error
         writer.add(record)
-        return None
+        return record.notes
 
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(work, *task): task for task in tasks}
@@ -294,7 +313,7 @@ def _refuse_unfinished(out: Path, writer: records.Writer, ids: set[str]) -> None
 
 
 def _counts(videos: Sequence[lists.Video]) -> str:
-    """`train: 810 + 297 generated anomalous, 800 + 299 generated normal`."""
+    """`810 + 297 generated anomalous, 800 + 299 generated normal (train)`."""
     found = Counter((video.label, video.synthetic) for video in videos)
     names: Mapping[int, str] = {1: "anomalous", 0: "normal", -1: "unlabelled"}
     said = [
@@ -302,4 +321,4 @@ def _counts(videos: Sequence[lists.Video]) -> str:
         for label, name in names.items()
         if found[label, 0] or found[label, 1]
     ]
-    return f"{videos[0].split}: {', '.join(said)}"
+    return f"{', '.join(said)} ({videos[0].split})"

@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Num
 
-from gvvad_jax.features.published.lists import some
+from gvvad_jax.features.published import lists
 
 LAYOUTS = ("auto", "time_first", "crops_first", "single", "crop_files", "segments")
-PUBLISHED_CROPS = (10, 5)
 Shapes = Mapping[str, Sequence[tuple[int, ...]]]  # of each video's files
 
 
@@ -40,6 +39,11 @@ class Plan:
     def snippet_frames(self) -> int:
         """Frames of a row; 0 where the rows are equal parts of the video."""
         return 0 if self.layout == "segments" else 16
+
+    def rows(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """T of a video's files; 0 where it is not known before they are read."""
+        found = _sizes(self.layout, shapes)
+        return found[0] if found else 0
 
     def read(self, video: str, paths: Sequence[Path]) -> Float[np.ndarray, "snippets crops width"]:
         """The features of one video, float16 kept, all else float32; ValueError or OSError that names it."""
@@ -90,17 +94,23 @@ def shape_of(path: Path, video: str) -> tuple[int, ...]:
 
 def load(path: Path, video: str) -> Num[np.ndarray, "*shape"]:
     """The numbers of one file as float16 or float32; pickled objects are never run."""
-    if path.suffix.lower() == ".txt":
-        try:
-            return np.loadtxt(path, dtype=np.float32, ndmin=2)
-        except ValueError as error:
-            raise ValueError(f"{video}: {path} is no table of numbers ({' '.join(str(error).split())}).") from None
-    array = _open(path, video)
+    array = _table(path, video) if path.suffix.lower() == ".txt" else _open(path, video)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{video}: {path} holds {array.dtype}, but features are numbers; export them as float32.")
+    if not array.size:
+        raise ValueError(f"{video}: {path} holds no numbers, its shape is {list(array.shape)}; fetch it again.")
     half = array.dtype.kind == "f" and array.dtype.itemsize == 2
     with np.errstate(over="ignore"):  # what passes float32 becomes infinite, and is refused as that
-        return array.astype(np.float16 if half else np.float32)
+        return array.astype(np.float16 if half else np.float32, copy=False)
+
+
+def _table(path: Path, video: str) -> np.ndarray:
+    if not path.stat().st_size:
+        return np.zeros((0, 0), np.float32)
+    try:
+        return np.loadtxt(path, dtype=np.float32, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{video}: {path} is no table of numbers ({' '.join(str(error).split())}).") from None
 
 
 def _open(path: Path, video: str, mapped: bool = False) -> np.ndarray:
@@ -115,8 +125,8 @@ def _open(path: Path, video: str, mapped: bool = False) -> np.ndarray:
     except (ValueError, EOFError, TypeError, MemoryError) as error:
         if "bject" in str(error):
             raise ValueError(
-                f"{video}: {path} holds Python objects (a pickle), which are never run; save it as plain numbers where "
-                "it was made: numpy.save(FILE, numpy.array(numpy.load(FILE, allow_pickle=True).tolist(), 'float32'))."
+                f"{video}: {path} holds Python objects (a pickle), which are never run; save it again as an array of "
+                "float32 where it was made."
             ) from None
         raise ValueError(
             f"{video}: {path} is damaged or cut short ({' '.join(str(error).split())}); fetch it again."
@@ -134,7 +144,7 @@ def _auto(shapes: Shapes) -> str:
             votes.update([("time_first", each[0][1]), ("crops_first", each[0][0])])
     most = max(votes.values())
     best = [vote for vote, count in votes.items() if count == most]
-    best = [vote for vote in best if vote[1] in PUBLISHED_CROPS] or best
+    best = [vote for vote in best if vote[1] in lists.CROPS] or best
     if len(best) > 1:
         first = next(id for id, each in shapes.items() if _kind(each) == "3")
         raise ValueError(
@@ -166,6 +176,6 @@ def _sizes(layout: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int, in
 def _shown(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]]) -> str:
     different = list(dict.fromkeys(shapes))
     if len(different) > 1:
-        return f"its {len(paths)} files have the shapes {some([str(list(shape)) for shape in different], 3)}"
+        return f"its {len(paths)} files have the shapes {lists.some([str(list(shape)) for shape in different], 3)}"
     files = f"{paths[0]} has" if len(paths) == 1 else f"its {len(paths)} files ({paths[0].name} …) have"
     return f"{files} the shape {list(different[0])}"

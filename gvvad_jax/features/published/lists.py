@@ -5,6 +5,7 @@ position is used only where a name says nothing, and must agree where the number
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ ENDINGS = ("_i3d", "_clip_large", "_clip", "_videomae")  # what publishers appen
 MARKS = ("GeneratedVideos", "description")  # in the listed path of a synthetic video's features
 LAST_ANOMALOUS = 300  # GV-VAD's generated videos: ids 1 to 300 are anomalous, 301 to 600 normal
 LINE = re.compile(r"(?P<path>.+\.(?:npy|npz|txt|mp4|avi))(?:(?:\s*[,;]\s*|\s+)(?P<column>\S+))?", re.IGNORECASE)
+CROPS = (10, 5)  # as published
 CROP = re.compile(r"(.+)__(\d)")
 SHANGHAITECH_CROP = re.compile(r"(\d{2}_\d{3,4})_(\d)")
 
@@ -76,27 +78,19 @@ def videos(path: Path, dataset: str, split: str | None = None) -> tuple[list[Vid
     """
     lines = read(path)
     split = split or ("test" if "test" in path.name.lower() else "train")
-    groups: dict[str, list[tuple[int | None, Line]]] = {}
-    for line in lines:
-        name, crop = crop_of(line.stem)
-        groups.setdefault(bare(name), []).append((crop, line))
-    entries = {name: _entry(dataset, name) for name in groups}
-    shared = "/".join(_shared([line.path.split("/")[:-1] for line in lines]))
-    shared_mark = any(mark in shared for mark in MARKS)
     published = counts.find(dataset, len(lines))
+    shared = _shared([line.path.split("/")[:-1] for line in lines])
+    shares_mark = any(mark in folder for mark in MARKS for folder in shared)
     place = {line.number: position for position, line in enumerate(lines)}
-    found, labels = [], {}
-    for name, group in groups.items():
-        group.sort(key=lambda item: (-1 if item[0] is None else item[0], item[1].number))
-        if len({crop for crop, _ in group}) < len(group):
-            named = " and ".join(str(line.number) for _, line in group[:2])
-            raise ValueError(f"{path}: lines {named} name one video, {name}; give each layout a list of its own.")
-        entry, first = entries[name], group[0][1]
-        flagged = any(mark in line.path for _, line in group for mark in MARKS)
-        # A user's own root may be called descriptions/: what all paths share says nothing of a video that is known.
-        synthetic = int(flagged and not (shared_mark and entry is not None))
-        said = _said(path, dataset, name, entry, synthetic, first)
-        label = said
+    found, labels, spared = [], {}, []
+    for name, group in _grouped(path, dataset, lines).items():
+        entry, first = _entry(dataset, name), group[0][1]
+        synthetic = int(any(mark in line.path for _, line in group for mark in MARKS))
+        if synthetic and shares_mark and entry is not None:
+            # A user's own folder may be called descriptions: what all paths share says nothing of a known video.
+            synthetic = 0
+            spared.append(name)
+        said = label = _said(path, dataset, name, entry, synthetic, first)
         if label < 0 and published and published.ordered:
             label = int(place[first.number] < published.anomalous)
         labels |= {line.number: (label, said, synthetic) for _, line in group}
@@ -113,7 +107,13 @@ def videos(path: Path, dataset: str, split: str | None = None) -> tuple[list[Vid
         )
     if published:
         counts.check(path, dataset, published, lines, [labels[line.number] for line in lines])
-    return found, _notes(path, dataset, found)
+    notes = _notes(path, dataset, found)
+    if spared:
+        notes.append(
+            f"{len(spared)} videos lie in a folder named as for generated ones, but are {dataset}'s own, so real "
+            f"({some(spared)})"
+        )
+    return found, notes
 
 
 def bare(stem: str) -> str:
@@ -125,6 +125,35 @@ def crop_of(stem: str) -> tuple[str, int | None]:
     """(name, crop) of a file with one crop: `X__3`, of ShanghaiTech `01_0014_3`; (stem, None) of any other."""
     match = CROP.fullmatch(stem) or SHANGHAITECH_CROP.fullmatch(stem)
     return (match[1], int(match[2])) if match else (stem, None)
+
+
+def some(names: Sequence[str], shown: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+Group = list[tuple[int | None, Line]]  # the files of one video with their crops
+
+
+def _grouped(path: Path, dataset: str, lines: Sequence[Line]) -> dict[str, Group]:
+    """The lines of each video, by its name without endings, in the order of crops."""
+    groups: dict[str, Group] = {}
+    for line in lines:
+        name, crop = crop_of(line.stem)
+        groups.setdefault(bare(name), []).append((crop, line))
+    if dataset not in counts.LISTS:  # elsewhere walk__1 and walk__2 may be two videos
+        for name, group in list(groups.items()):
+            numbers = sorted(-1 if crop is None else crop for crop, _ in group)
+            if numbers not in [list(range(n)) for n in CROPS] + [[-1, *range(1, n)] for n in CROPS]:
+                groups.pop(name)
+                for _, line in group:
+                    groups.setdefault(bare(line.stem), []).append((None, line))
+    for name, group in groups.items():
+        group.sort(key=lambda item: (-1 if item[0] is None else item[0], item[1].number))
+        if len({crop for crop, _ in group}) < len(group):
+            named = " and ".join(str(line.number) for _, line in group[:2])
+            raise ValueError(f"{path}: lines {named} name one video, {name}; give each layout a list of its own.")
+    return groups
 
 
 def _entry(dataset: str, name: str) -> datasets.Entry | None:
@@ -143,7 +172,8 @@ def _entry(dataset: str, name: str) -> datasets.Entry | None:
 def _said(path: Path, dataset: str, name: str, entry: datasets.Entry | None, synthetic: int, line: Line) -> int:
     """The label by name or id, else by the list's own column; -1 where neither says one. Both must agree."""
     if synthetic:
-        label = int(int(name) <= LAST_ANOMALOUS) if re.fullmatch(r"[0-9]{1,9}", name) else -1
+        by_id = re.fullmatch(r"[0-9]{1,9}", name)
+        label = int(int(name) <= LAST_ANOMALOUS) if by_id else datasets.label_from_name(dataset, name)
     else:
         label = entry.label if entry is not None else datasets.label_from_name(dataset, name)
     column = _column(path, line)
@@ -174,29 +204,20 @@ def _shared(folders: Sequence[list[str]]) -> list[str]:
 
 
 def _notes(path: Path, dataset: str, found: Sequence[Video]) -> list[str]:
-    twice = [video.id for video in found if sum(other.id == video.id for other in found) > 1] if _repeats(found) else []
-    if twice:
-        raise ValueError(f"{path}: two of its videos are {twice[0]}; keep one of them.")
+    id, times = Counter(video.id for video in found).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{path}: {times} of its videos are {id}; keep one of them.")
     unlabelled = [video.id for video in found if video.label < 0]
     if unlabelled and found[0].split != "test":
         raise ValueError(
             f"{path}: neither name nor position says whether {len(unlabelled)} of its {len(found)} videos are normal "
             f"({some(unlabelled)}); write a label 0 or 1 after each path, or import them with --split=test."
         )
-    notes = [f"{len(unlabelled)} videos without a label ({some(unlabelled)}): only to be scored"] if unlabelled else []
+    notes = [f"{len(unlabelled)} videos without a label, only to be scored ({some(unlabelled)})"] if unlabelled else []
     other = [v.id for v in found if v.entry and v.entry.split != v.split]
     if other:
         notes.append(
-            f"{len(other)} videos of {path.name} are not of split {found[0].split} in {dataset}'s published split "
-            f"({some(other)})"
+            f"{len(other)} videos of {path.name}, imported as {found[0].split}, are in another split of {dataset} as "
+            f"published ({some(other)})"
         )
     return notes
-
-
-def _repeats(found: Sequence[Video]) -> bool:
-    return len({video.id for video in found}) < len(found)
-
-
-def some(names: Sequence[str], shown: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

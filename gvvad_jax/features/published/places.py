@@ -33,8 +33,8 @@ class Index:
     def of_video(self, video: lists.Video, together: bool | None = None) -> tuple[list[Path], list[str]]:
         """(files of a video in the order of its crops, listed names that are nowhere).
 
-        A list that names one file of a video may stand for a file a crop; `together` False keeps it to that one file,
-        True wants the crops.
+        A list that names one file of a video may stand for a file a crop, ten or five of them; `together` False keeps
+        it to that one file, True wants the crops, however many.
         """
         if video.crops != (None,):
             found = [(line.stem, self.one(line.stem)) for line in video.lines]
@@ -42,6 +42,8 @@ class Index:
         stem = video.lines[0].stem
         whole = None if together else self.one(stem)
         crops = {} if together is False else self.crops.get(lists.bare(stem), {})
+        if crops and not together and max(crops) + 1 not in lists.CROPS:
+            crops = {}  # walk__1 beside walk may be another video
         if crops and (whole is None or 0 not in crops):
             first = whole or self.one(stem)
             if 0 not in crops and first is not None:  # PEL4VAD's crop 0 has no number

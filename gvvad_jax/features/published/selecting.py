@@ -63,7 +63,12 @@ def select(list_path: Path, sets: Sequence[Path], out: Path, options: importing.
     ]
     records.write_selection(out, chosen)
     errors = program.Errors(out.with_name("errors.jsonl"))
-    errors.clear()
+    why = f"listed in {list_path}, but not in "
+    others = [row for row in errors.read() if not row["error"].startswith(why)]  # other programs write there too
     for id in missing:
-        errors.add(id, f"listed in {list_path}, but not in {where}")
+        errors.add(id, f"{why}{where}")
+    if errors.rows or others:
+        records.write_jsonl(errors.path, [*others, *errors.rows])
+    else:
+        errors.clear()
     return Summary(out, len(named) - len(missing), len(chosen), missing, tuple(notes))
