@@ -1,5 +1,6 @@
 """The parent's end of one decode worker: start it, talk to it with a deadline, say how it died."""
 
+import contextlib
 import mmap
 import os
 import select
@@ -72,7 +73,9 @@ class Process:
         """Copies the frame that lies in a slot of the shared memory and gives the slot back."""
         place = np.frombuffer(self.memory, np.uint8, frame.nbytes, slot * frame.nbytes)
         np.copyto(frame, place.reshape(frame.shape))
-        self._write(bytes([slot]))
+        # A worker that has died needs no slot; `receive` reads what it still said, and then how it ended.
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write_all(self.to, bytes([slot]))
 
     def kill(self) -> None:
         """Ends the worker, whatever it is doing."""

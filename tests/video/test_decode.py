@@ -1,8 +1,11 @@
+import array
+import fcntl
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 
 import numpy as np
@@ -96,6 +99,26 @@ def test_a_worker_killed_within_a_video_names_it(tmp_path):
         with pytest.raises(DecodeError, match=r"pipe\.mp4 ended its decode worker \(signal SIGKILL\)"):
             list(decoder.snippets(fifo))
         assert len(list(decoder.snippets(encode.mp4(np.zeros((20, 16, 16, 3), np.uint8))))) == 1
+
+
+def test_frames_that_wait_when_the_worker_dies_are_read_before_it_is_named(clip, tmp_path):
+    long = clips.make(tmp_path / "long.mp4", num_frames=600)  # more than the worker sends ahead
+    with Decoder() as decoder:
+        stream = decoder.snippets(long, keep="all", name="long")
+        seen = next(stream).indices.tolist()
+        waiting = array.array("i", [0])
+        for _ in range(1000):  # until there are messages of a snippet's frames
+            fcntl.ioctl(decoder._process.back, termios.FIONREAD, waiting)
+            if waiting[0] > 1000:
+                break
+            threading.Event().wait(0.01)
+        decoder._process.child.kill()
+        decoder._process.child.wait()
+        with pytest.raises(DecodeError, match=r"^long ended its decode worker \(signal SIGKILL\)"):
+            for snippet in stream:
+                seen += snippet.indices.tolist()
+        assert seen == list(range(len(seen))) and len(seen) > 16
+        assert len(list(decoder.snippets(clip))) == 4
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS"])
