@@ -2,8 +2,8 @@
 
   python tools/extract.py --dataset=ped2 --root=ped2 --crops=tiles --motion=differences,flow --out=sets/ped2
 
-Run again it goes on where it stopped; on a finished set it tries what its errors.jsonl names. Exit status 0: all
-videos are there; 1: some failed (errors.jsonl); 2: it could not run.
+Run again it goes on where it stopped; on a finished set it tries what its errors.jsonl names, and says how many videos
+came later and are not in it. Exit status 0: no video failed; 1: some did (errors.jsonl); 2: it could not run.
 """
 
 from absl import flags
@@ -19,6 +19,7 @@ CROPS = flags.DEFINE_enum("crops", "centre", ["centre", "five", "ten", "tiles"],
 TILES = flags.DEFINE_string("tiles", "5x3", "Columns x rows of overlapping 224-pixel cells, for --crops=tiles.")
 MOTION = flags.DEFINE_list("motion", [], "Blocks after the encoder's: some of differences, flow, image.")
 FRAMES = flags.DEFINE_integer("frames_per_snippet", 1, "Frames encoded of each 16 (their mean): 1 is the middle one.")
+SKIP = flags.DEFINE_bool("skip_missing", False, "Leave out videos that the data set names and --root lacks.")
 WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode, each with a process.")
 OUT = flags.DEFINE_string("out", None, "The feature set that is made.")
 
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
         frames_per_snippet=FRAMES.value,
     )
     name = DATASET.value or "folder"
-    videos = datasets.entries(name, ROOT.value) if ROOT.value else records.reader(VIDEOS.value or "")
+    videos = datasets.entries(name, ROOT.value, SKIP.value) if ROOT.value else records.reader(VIDEOS.value or "")
     encoders.use_all_cores()
     encoder = encoders.create(ENCODER.value, WEIGHTS.value)
     summary = extraction.extract(videos, encoder, options, OUT.value, dataset=name, workers=WORKERS.value)

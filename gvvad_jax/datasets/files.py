@@ -107,7 +107,7 @@ def refuse_missing(missing: list[str], dataset: str, root: Path, expected: int, 
     named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
     sentence = f"{len(missing)} of {dataset}'s {expected} videos are missing under {root}: {named}"
     if not skip_missing:
-        raise FileNotFoundError(f"{sentence}; add them, or skip them knowingly (skip_missing)")
+        raise FileNotFoundError(f"{sentence}; add them, or pass --skip_missing to leave them out")
     logging.warning("%s; skipped", sentence)
 
 

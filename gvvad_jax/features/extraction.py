@@ -46,6 +46,7 @@ class Summary:
     made: int
     there: int
     failed: tuple[str, ...]
+    later: int  # videos that came after the set was finished; they are not in it
     frames: int
     seconds: float
 
@@ -62,6 +63,8 @@ class Summary:
             said.append(f"{self.there} were there")
         if self.failed:
             said.append(f"{len(self.failed)} failed (errors.jsonl)")
+        if self.later:
+            said.append(f"{self.later} are not in this finished set (name another --out to have them)")
         return f"{', '.join(said)}: {self.path}"
 
 
@@ -90,13 +93,15 @@ def extract(
     errors = program.Errors(out / "errors.jsonl")
     failed_before = {row["id"] for row in errors.read()}
     is_finished = (out / manifest.NAME).exists()
-    made, frames = 0, 0
+    made, frames, later = 0, 0, 0
     with (
         contextlib.suppress(_Nothing),
         records.writer(out, "feature", shards, {"dataset": found[0].dataset} | options.asked(encoder)) as writer,
     ):
         there = len(writer.done)
-        todo = [s for s in found if s.id not in writer and (not is_finished or s.id in failed_before)]
+        missing = [s for s in found if s.id not in writer]
+        todo = [s for s in missing if not is_finished or s.id in failed_before]
+        later = len(missing) - len(todo)
         for source, result in _results(todo, encoder, options, workers):
             try:
                 if isinstance(result, Exception):
@@ -120,6 +125,7 @@ def extract(
         made=made,
         there=there,
         failed=tuple(row["id"] for row in errors.rows),
+        later=later,
         frames=frames,
         seconds=time.perf_counter() - start,
     )

