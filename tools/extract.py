@@ -6,6 +6,8 @@ Run again it goes on where it stopped; on a finished set it tries what its error
 came later and are not in it. Exit status 0: no video failed; 1: some did (errors.jsonl); 2: it could not run.
 """
 
+import functools
+
 from absl import flags
 
 from gvvad_jax import datasets, program, records
@@ -21,6 +23,8 @@ MOTION = flags.DEFINE_list("motion", [], "Blocks after the encoder's: some of di
 FRAMES = flags.DEFINE_integer("frames_per_snippet", 1, "Frames encoded of each 16 (their mean): 1 is the middle one.")
 SKIP = flags.DEFINE_bool("skip_missing", False, "Leave out videos that the data set names and --root lacks.")
 WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode, each with a process.")
+MEMORY = flags.DEFINE_integer("memory_bytes", None, "Limit of a decoding process, for large frames (2 GiB).", 1)
+SECONDS = flags.DEFINE_float("timeout_seconds", None, "How long a video may give no new frame (15).", 0.1)
 OUT = flags.DEFINE_string("out", None, "The feature set that is made.")
 
 
@@ -37,6 +41,7 @@ def main(argv: list[str]) -> int:
         raise ValueError(f"--tiles={TILES.value}: write columns x rows, such as 5x3.")
 
     from gvvad_jax.features import encoders, extraction, video
+    from gvvad_jax.video import decode
 
     options = video.Options(
         crops=CROPS.value,
@@ -48,7 +53,11 @@ def main(argv: list[str]) -> int:
     videos = datasets.entries(name, ROOT.value, SKIP.value) if ROOT.value else records.reader(VIDEOS.value or "")
     encoders.use_all_cores()
     encoder = encoders.create(ENCODER.value, WEIGHTS.value)
-    summary = extraction.extract(videos, encoder, options, OUT.value, dataset=name, workers=WORKERS.value)
+    limits = {"memory_bytes": MEMORY.value, "timeout_seconds": SECONDS.value}
+    decoder = functools.partial(decode.Decoder, **{key: value for key, value in limits.items() if value is not None})
+    summary = extraction.extract(
+        videos, encoder, options, OUT.value, dataset=name, workers=WORKERS.value, decoder=decoder
+    )
     print(summary)
     return summary.status
 

@@ -77,11 +77,13 @@ def extract(
     dataset: str = "folder",
     workers: int = 2,
     shards: int = 8,
+    decoder: Callable[[], decode.Decoder] = decode.Decoder,
 ) -> Summary:
     """Writes the feature set `out` of a data set's entries or of a video set (whose records then are of `dataset`).
 
     A video that fails is a line in `out`/errors.jsonl and the rest goes on. Called again it makes what is missing; on a
     finished set it tries only the videos in errors.jsonl. Other options than the set was begun with: ValueError.
+    `decoder` makes each thread's, with its limits of memory and time.
     """
     if workers < 1:
         raise ValueError(f"workers={workers}; at least 1 is needed.")
@@ -102,7 +104,7 @@ def extract(
         missing = [s for s in found if s.id not in writer]
         todo = [s for s in missing if not is_finished or s.id in failed_before]
         later = len(missing) - len(todo)
-        for source, result in _results(todo, encoder, options, workers):
+        for source, result in _results(todo, encoder, options, workers, decoder):
             try:
                 if isinstance(result, Exception):
                     raise result
@@ -197,7 +199,11 @@ def _record(source: Source, result: video.Features, identity: Mapping[str, Any])
 
 
 def _results(
-    todo: Sequence[Source], encoder: Encoder, options: video.Options, workers: int
+    todo: Sequence[Source],
+    encoder: Encoder,
+    options: video.Options,
+    workers: int,
+    decoder: Callable[[], decode.Decoder],
 ) -> Iterator[tuple[Source, video.Features | Exception]]:
     """Each video's features, or why it has none, in the order in which they are done."""
     jobs: queue.SimpleQueue[Source] = queue.SimpleQueue()
@@ -208,7 +214,9 @@ def _results(
     devices = jax.local_devices()
     threads = [
         threading.Thread(
-            target=_decode, args=(jobs, found, stop, options, encoder.size, devices[i % len(devices)]), daemon=True
+            target=_decode,
+            args=(jobs, found, stop, options, encoder.size, devices[i % len(devices)], decoder),
+            daemon=True,
         )
         for i in range(min(workers, len(todo)))
     ]
@@ -254,6 +262,7 @@ def _decode(
     options: video.Options,
     size: int,
     device: Any,
+    make_decoder: Callable[[], decode.Decoder],
 ) -> None:
     """A thread's work: its videos' snippets, then Info or what was wrong with the file; last (None, None or a bug)."""
 
@@ -263,7 +272,7 @@ def _decode(
                 return found.put((source, item), timeout=0.2)
 
     try:
-        with decode.Decoder() as decoder, jax.default_device(device):
+        with make_decoder() as decoder, jax.default_device(device):
             while not stop.is_set():
                 try:
                     source = jobs.get_nowait()

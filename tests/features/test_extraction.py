@@ -265,6 +265,20 @@ def test_video_sets_are_extracted_too(root, tmp_path):
         run(None, tmp_path / "again", entries=records.reader(tmp_path / "set"))
 
 
+def test_a_decoders_limits_are_the_callers(root, tmp_path):
+    made = []
+
+    def decoder():
+        made.append(decode.Decoder(memory_bytes=1 << 30, timeout_seconds=30))
+        return made[-1]
+
+    assert run(root, tmp_path / "set", workers=2, decoder=decoder).status == 0
+    assert len(made) == 2
+    out = tmp_path / "refused"
+    assert run(root, out, decoder=lambda: decode.Decoder(memory_bytes=16 << 20)).status == 1
+    assert "memory_bytes is 16,777,216" in records.read_jsonl(out / "errors.jsonl")[0]["error"]
+
+
 def test_a_bug_ends_the_run_and_its_threads(root, tmp_path):
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="stopped by the test"):

