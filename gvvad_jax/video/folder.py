@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+# Those by which datasets/files.py knows a folder of pictures: a frame with another would be left out in silence.
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 # Pillow starts other programs for some of its formats, such as EPS; an ending proves nothing.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 
@@ -46,11 +47,6 @@ class Folder:
         values = sorted({int(n[1]) for n in numbers if n})
         if len(values) == len(self.pictures) and values[-1] - values[0] + 1 > len(values):
             self.notes.append(f"{len(values)} pictures are numbered {values[0]} to {values[-1]}: some are missing")
-
-    @property
-    def promised(self) -> int:
-        """How many pictures there are."""
-        return len(self.pictures)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(self.pictures)

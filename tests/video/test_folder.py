@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gvvad_jax.datasets import files
 from gvvad_jax.video import folder
 from gvvad_jax.video.decode import DecodeError
 from tests.video import clips
@@ -39,12 +40,16 @@ def test_natural_order_by_hand():
     assert sorted(names, key=folder.natural_key) == expected
 
 
-@pytest.mark.parametrize("ending", ["jpg", "JPEG", "png", "tif", "TIFF", "bmp"])
+@pytest.mark.parametrize("ending", ["jpg", "JPEG", "png", "tif", "TIFF", "bmp", "webp", "pgm", "ppm"])
 def test_endings(decoder, tmp_path, ending):
     for i in range(3):
         save(tmp_path / f"{i}.{ending}", i)
     frames = read(decoder, tmp_path)
     assert [clips.index_of(f) for f in frames] == [0, 1, 2]
+
+
+def test_a_folder_that_counts_as_a_video_is_read_whole():
+    assert set(folder.ENDINGS) == files.PICTURE_ENDINGS
 
 
 def test_other_files_are_left_alone(decoder, tmp_path):
