@@ -43,20 +43,34 @@ def videos(root: Path) -> list[tuple[str, Path]]:
     """(path under `root` without its ending, with `/`; the file or folder of pictures), sorted; ids may repeat.
 
     Links are followed, except back to a folder on the way to them. A folder of pictures is a video if nothing else
-    lies in it, and may be named like a file (`Normal_001.mp4/`, as TAD is published). `root` itself may be one.
+    lies in it, and may be named like a file (`Normal_001.mp4/`, as TAD is published). `root` itself may be one. A
+    warning tells of folders that hold pictures beside other files and no video; a name that is not UTF-8: ValueError.
     """
-    found = []
+    found, mixed = [], []
     for folder, subfolders, names in os.walk(root, followlinks=True):
         here = Path(folder)
         subfolders[:] = sorted(name for name in subfolders if is_visible(name) and not _is_loop(root, here, name))
         names = [name for name in names if is_visible(name)]
         relative = here.relative_to(root)
-        if names and not subfolders and all(Path(name).suffix.lower() in PICTURE_ENDINGS for name in names):
+        endings = {Path(name).suffix.lower() for name in names}
+        if names and not subfolders and endings <= PICTURE_ENDINGS:
             found.append((without_ending(relative.as_posix() if relative.parts else here.resolve().name), here))
             continue
+        if relative.parts and endings & PICTURE_ENDINGS and not endings & VIDEO_ENDINGS:
+            mixed.append(here)
         for name in names:
             if Path(name).suffix.lower() in VIDEO_ENDINGS:
                 found.append(((relative / without_ending(name)).as_posix(), here / name))
+    if mixed:
+        logging.warning(
+            "%d folders under %s hold pictures beside other files and are no videos, such as %s",
+            len(mixed),
+            root,
+            mixed[0],
+        )
+    for id, path in found:
+        if not _is_text(id):
+            raise ValueError(f"{ascii(str(path))}: its name is not UTF-8, so records cannot carry it; rename it")
     return sorted(found)
 
 
@@ -109,6 +123,11 @@ def refuse_missing(missing: list[str], dataset: str, root: Path, expected: int, 
     if not skip_missing:
         raise FileNotFoundError(f"{sentence}; add them, or pass --skip_missing to leave them out")
     logging.warning("%s; skipped", sentence)
+
+
+def _is_text(name: str) -> bool:
+    """False where bytes of a file's name are not UTF-8, which Python gives as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _is_loop(root: Path, folder: Path, name: str) -> bool:

@@ -12,7 +12,7 @@ from gvvad_jax.datasets.entry import NORMAL, Entry
 
 LAYOUT = (
     "video files or folders of pictures, labelled by a labels.csv (id, label, split, category, start, end) or by "
-    "folders [train/ or test/]normal/… and anomalous/…, or not labelled"
+    "folders [train/, validation/ or test/]normal/… and anomalous/…, or not labelled"
 )
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "label", "split", "category", "start", "end")
@@ -33,7 +33,9 @@ def entries(root: Path, known: dict[str, Entry], skip_missing: bool) -> list[Ent
     if not table.is_file():
         if not found:
             raise FileNotFoundError(f"no video under {root}; folder expects {LAYOUT}")
-        return [_from_place(id, path) for id, path in sorted(found.items())]
+        by_place = [_from_place(id, path) for id, path in sorted(found.items())]
+        _warn_of_unlabelled(by_place, root)
+        return by_place
     listed = read_labels(table)
     missing = [row.id for row in listed.values() if _match(row.id, found) is None]
     files.refuse_missing(missing, "labels.csv", root, len(listed), skip_missing)
@@ -117,7 +119,7 @@ def _read_row(path: Path, number: int, line: str, cells: dict[str, str]) -> Row:
     label = int(cells["label"] or -1)
     split = cells["split"].lower() or ("test" if label < 0 else "train")
     if split not in SPLITS:
-        raise text.malformed(path, number, "the split train or test", line)
+        raise text.malformed(path, number, "the split train, validation or test", line)
     row = Row(id, label, split, cells["category"])
     if cells["start"] or cells["end"]:
         both = text.integers([cells["start"], cells["end"]])
@@ -145,7 +147,7 @@ def _from_row(id: str, path: Path, row: Row) -> Entry:
 def _from_place(id: str, path: Path) -> Entry:
     """Label and split from the folders that the id begins with."""
     parts = id.split("/")[:-1]
-    split = parts.pop(0) if parts and parts[0] in ("train", "test") else ""
+    split = parts.pop(0) if parts and parts[0] in SPLITS else ""
     label = {"normal": 0, "anomalous": 1}.get(parts[0], -1) if parts else -1
     return Entry(
         id=id,
@@ -156,3 +158,16 @@ def _from_place(id: str, path: Path) -> Entry:
         intervals=() if label == 0 else None,
         path=path,
     )
+
+
+def _warn_of_unlabelled(entries: list[Entry], root: Path) -> None:
+    """Where folders give labels, a video without one is most likely in a folder of another name."""
+    unlabelled = [entry.id for entry in entries if entry.label < 0]
+    if unlabelled and any(entry.label >= 0 or entry.split != "test" for entry in entries):
+        logging.warning(
+            "%d of %d videos under %s lie in no folder normal/ or anomalous/ and have no label, such as %s",
+            len(unlabelled),
+            len(entries),
+            root,
+            unlabelled[0],
+        )

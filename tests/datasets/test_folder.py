@@ -1,4 +1,5 @@
 import csv
+import os
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ def test_folder_names_give_label_and_split(tmp_path):
         "test/normal/e.f.webm",
         "other/g.ts",
         "test/h.mpg",
+        "validation/anomalous/j.mp4",
         "i.mp4",
         "notes.txt",
         ".hidden.mp4",
@@ -43,6 +45,7 @@ def test_folder_names_give_label_and_split(tmp_path):
         "test/h": ("test", -1, None),
         "test/normal/e.f": ("test", 0, ()),
         "train/normal/c": ("train", 0, ()),
+        "validation/anomalous/j": ("validation", 1, None),
     }
     assert list(summary(tmp_path)) == sorted(summary(tmp_path))
 
@@ -55,6 +58,24 @@ def test_a_folder_that_holds_only_pictures_is_one_video(tmp_path):
         ("normal/cam", tmp_path / "normal" / "cam"),
         ("normal/mixed/clip", tmp_path / "normal" / "mixed" / "clip.mp4"),
     ]
+
+
+def test_what_is_likely_a_mistake_is_a_warning(tmp_path, caplog):
+    touch(tmp_path, "a.mp4", "b/c.mp4")
+    datasets.entries("folder", tmp_path)
+    assert not caplog.records, "videos that are only to be scored need no label"
+    touch(tmp_path, "train/normal/d.mp4", "train/Anomalous/e.mp4", "train/normal/f/1.jpg", "train/normal/f/notes.txt")
+    datasets.entries("folder", tmp_path)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("1 folders under ") and first.endswith("train/normal/f")
+    assert second.startswith("3 of 4 videos ") and "normal/ or anomalous/" in second and second.endswith("such as a")
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
+    with pytest.raises(ValueError, match=r"caf\\udce9\.mp4': its name is not UTF-8") as error:
+        datasets.entries("folder", tmp_path)
+    str(error.value).encode()
 
 
 def test_the_root_itself_may_be_one_video_of_pictures(tmp_path):
