@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gvvad_jax.datasets import files, text
 from gvvad_jax.datasets.entry import NORMAL, Entry
+from gvvad_jax.datasets.labels import SNIPPET_FRAMES
 
 LAYOUT = (
     "UCSD's own tree (Train/Train001/*.tif … and Test/Test001/*.tif …, also inside UCSDped2/) or "
@@ -61,10 +62,10 @@ def entries(root: Path, known: dict[str, Entry], skip_missing: bool) -> list[Ent
             missing.append(id)
             continue
         count, notes = counts[folder], entry.notes
-        if count > (entry.num_frames or 0):
+        if not 0 <= (entry.num_frames or 0) - count <= SNIPPET_FRAMES:
             raise ValueError(
-                f"{id}: {count} pictures in {folder}, but {entry.num_frames} frames as published; is this UCSDped1, or "
-                "are frames there twice?"
+                f"{id}: {count} pictures in {folder}, but {entry.num_frames} frames as published; is this UCSDped1, "
+                "are frames there twice, or is the copy incomplete?"
             )
         if count != entry.num_frames:
             notes += (f"{id}: {count} pictures in {folder}, but {entry.num_frames} frames as published",)

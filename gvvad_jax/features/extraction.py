@@ -170,11 +170,17 @@ def _from_record(reader: records.Reader, i: int, dataset: str) -> Source:
 
 
 def _record(source: Source, result: video.Features, identity: Mapping[str, Any]) -> records.Feature:
-    """The record; intervals that end a frame or two past the video are cut there, further ones refused."""
+    """The record; intervals that end a frame or two past the video are cut there, further ones refused.
+
+    So is a video over a snippet longer or shorter than published: its intervals would lie at other moments.
+    """
     fields, info = source.describe(), result.info
     notes = [*fields["notes"], *(f"{source.id}: {note}" for note in info.notes)]
     if source.num_frames is not None and source.num_frames != info.num_frames:
-        notes.append(f"{source.id}: {info.num_frames:,} frames decoded, but {source.num_frames:,} as published")
+        lengths = f"{source.id}: {info.num_frames:,} frames decoded, but {source.num_frames:,} as published"
+        if fields["intervals"] and abs(source.num_frames - info.num_frames) > identity["snippet_frames"]:
+            raise ValueError(f"{lengths}; its intervals do not fit: get the published file at its own frame rate")
+        notes.append(lengths)
     if fields["intervals"] is not None:
         fields["intervals"], cut = datasets.clip(fields["intervals"], info.num_frames, source.id)
         notes += cut

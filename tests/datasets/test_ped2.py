@@ -43,6 +43,16 @@ def test_too_many_pictures_are_refused(tmp_path):
         datasets.entries("ped2", tmp_path)
 
 
+def test_more_than_a_snippet_of_missing_pictures_is_refused(tmp_path):
+    make_tree(tmp_path, "frames")
+    for number in range(1, 17):
+        (tmp_path / "frames" / "Test001" / f"{number:03}.jpg").unlink()
+    assert datasets.entries("ped2", tmp_path)[0].num_frames == 164
+    (tmp_path / "frames" / "Test001" / "017.jpg").unlink()
+    with pytest.raises(ValueError, match=r"^Test001: 163 pictures .* 180 frames as published"):
+        datasets.entries("ped2", tmp_path)
+
+
 def test_a_missing_picture_is_noted_and_missing_videos_are_named(tmp_path):
     make_tree(tmp_path, "frames")
     (tmp_path / "frames" / "Train001" / "120.jpg").unlink()

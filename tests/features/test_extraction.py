@@ -221,19 +221,24 @@ def test_not_finite_features_are_refused(root, tmp_path):
 
 
 def test_intervals_are_clipped_with_a_note_or_refused_with_both_numbers(root, tmp_path):
-    a0, a1, *_ = datasets.entries("folder", root)
+    a0, a1, _, a3, n0, _ = datasets.entries("folder", root)
     entries = [
         replace(a0, intervals=((5, 20), (30, 42)), num_frames=44, fps=25.0),
         replace(a1, intervals=((5, 60),)),
+        replace(a3, intervals=((5, 20),), num_frames=35),  # the published video at twice its frame rate
+        replace(n0, num_frames=66),  # no interval to misplace
     ]
     summary = run(root, tmp_path / "set", entries=entries)
     record = records.reader(tmp_path / "set").by_id("anomalous/a0")
     assert record.intervals == [(5, 20), (30, 40)] and record.fps == 25
     assert any("clipped to the video's 40 frames" in note for note in record.notes)
     assert "anomalous/a0: 40 frames decoded, but 44 as published" in record.notes
-    assert summary.failed == ("anomalous/a1",)
-    error = records.read_jsonl(tmp_path / "set" / "errors.jsonl")[0]["error"]
-    assert "ends at frame 60" in error and "16 frames" in error
+    record = records.reader(tmp_path / "set").by_id("normal/n0")
+    assert record.notes == ("normal/n0: 33 frames decoded, but 66 as published",)
+    assert set(summary.failed) == {"anomalous/a1", "anomalous/a3"}
+    errors = {row["id"]: row["error"] for row in records.read_jsonl(tmp_path / "set" / "errors.jsonl")}
+    assert "ends at frame 60" in errors["anomalous/a1"] and "16 frames" in errors["anomalous/a1"]
+    assert "anomalous/a3: 70 frames decoded, but 35 as published; its intervals" in errors["anomalous/a3"]
 
 
 def test_video_sets_are_extracted_too(root, tmp_path):
