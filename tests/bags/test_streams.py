@@ -127,6 +127,8 @@ def test_shuffled_draws_one_stream_and_normal_only_no_anomalous_video():
         ({"batch": 0}, "batch is 0"),
         ({"table": rows(5, 0, 0, 0)}, "needs anomalous videos, but none"),
         ({"table": rows(5, 5, 0, 0), "synthetic_share": 0.5}, "no training video is synthetic"),
+        ({"batch": 4, "synthetic_share": 0.1}, "0.1 of 4 normal videos rounds to 0, which leaves the synthetic"),
+        ({"batch": 4, "synthetic_share": 0.9}, "0.9 of 4 normal videos rounds to 4, which leaves the real ones"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(change, sentence):
