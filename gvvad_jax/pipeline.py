@@ -31,8 +31,8 @@ class Stage:
 
     @property
     def is_done(self) -> bool:
-        """Whether the set is there, whole."""
-        return (self.out / manifest.NAME).exists()
+        """Whether the set is there, whole: a set without the videos that failed is made again, those alone."""
+        return (self.out / manifest.NAME).exists() and not (self.out / "errors.jsonl").exists()
 
 
 def run(config: Any, folder: Path) -> dict[str, Any]:

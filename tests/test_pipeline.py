@@ -30,4 +30,6 @@ def test_a_stage_whose_manifest_is_there_is_not_made_again(tmp_path, capsys):
     (tmp_path / "a" / "manifest.json").write_text("{}")
     pipeline.make(stages)
     assert made == ["b"]
+    (tmp_path / "a" / "errors.jsonl").write_text("{}")  # a video failed, and the run ended there
+    assert not stages[0].is_done
     assert capsys.readouterr().out.splitlines()[:2] == [f"done   a: {tmp_path}/a", f"to do  b: {tmp_path}/b"]
