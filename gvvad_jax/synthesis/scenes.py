@@ -1,7 +1,7 @@
 """A fixed camera over a walkway, drawn with NumPy: people walk; in an anomalous clip something crosses at speed.
 
 Two styles play the two domains of GV-VAD: `real` (grainy, uneven light) and `synthetic` (clean, saturated, soft). Frame
-labels are exact: the frames in which the fast mover shows.
+labels are those in which the fast mover shows; a narrow one is still outside the picture in the first of them.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def clips(
 ) -> Iterator[records.Video]:
     """Renders `count` clips as video records; the same arguments give the same bytes.
 
-    An anomalous clip (label 1) has one interval of roughly 10 to 40 % of its frames, beginning anywhere. Backgrounds,
+    An anomalous clip (label 1) has one interval of 15 to 40 % of its frames, beginning anywhere. Backgrounds,
     walkers and intervals are drawn from `seed`, style, split and label, so no two groups share a scene. Raises
     ValueError for a style that is not one of STYLES.
     """

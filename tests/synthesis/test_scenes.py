@@ -1,5 +1,6 @@
 """Drawn clips are repeatable, labelled to the frame, and never shared between splits and styles."""
 
+import numpy as np
 import pytest
 
 from gvvad_jax.synthesis import scenes
@@ -25,6 +26,22 @@ def test_labels_flags_and_frames_are_what_the_record_says():
     assert 0 <= start < end <= 20 and anomalous.synthetic == 1
     assert normal.intervals == [] and normal.synthetic == 0
     assert decode.frames(anomalous.video).shape == (20, scenes.HEIGHT, scenes.WIDTH, 3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_fast_mover_shows_in_every_labelled_frame_but_the_first(monkeypatch, seed):
+    draw, shown = scenes._draw, []
+
+    def watched(image, mover, t, wrap):
+        before = image.copy()
+        draw(image, mover, t, wrap)
+        if wrap is None:  # the fast one, which does not come back
+            shown.append(bool((image != before).any()))
+
+    monkeypatch.setattr(scenes, "_draw", watched)
+    _, ((start, end),) = scenes._clip(np.random.default_rng(seed), 1, "real", 40)
+    assert len(shown) == end - start and all(shown[1:])
+    assert 0.15 * 40 - 1 <= end - start <= 0.4 * 40
 
 
 def test_an_unknown_style_is_refused():
