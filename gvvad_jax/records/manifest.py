@@ -63,11 +63,13 @@ def parse(data: bytes, name: Path) -> dict[str, Any]:
         raise ValueError(f"{name} has the kind {kind!r}, but the kinds of record are {', '.join(schemas.KINDS)}")
     if missing := [k for k in ("counts", "options", "index", "shards", *schemas.CONSTANTS[kind]) if k not in manifest]:
         raise ValueError(f"{name} lacks {', '.join(missing)} (docs/records.md); copy the set again, or make it again")
+    if not isinstance(manifest["shards"], list):
+        raise ValueError(f"{name} has 'shards' that are no list (docs/records.md)")
     entries = [manifest["index"], *manifest["shards"]]
     for entry in entries:
         if not isinstance(entry, dict) or not {"file", "bytes", "sha256", "records"} <= entry.keys():
             raise ValueError(f"{name} lacks file, bytes, sha256 or records of its index or a shard (docs/records.md)")
-        if entry["file"] != os.path.basename(entry["file"]):
+        if not isinstance(entry["file"], str) or entry["file"] != os.path.basename(entry["file"]):
             raise ValueError(f"{name} names the file '{entry['file']}', but a set's files lie beside their manifest")
     return manifest
 

@@ -197,8 +197,16 @@ def read_index(folder: Path, contents: Mapping[str, Any]) -> list[dict[str, Any]
         raise ValueError(f"{index} has {len(rows)} rows, but its manifest says {entry['records']}; make the set again")
     shards, seen = {shard["file"] for shard in contents["shards"]}, set()
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"{index}, row {number}: a {type(row).__name__}, but every row is one JSON object")
         if missing := [name for name in schemas.ROW[contents["kind"]] if name not in row]:
             raise ValueError(f"{index}, row {number}: no {', '.join(missing)}; docs/records.md lists what a row holds")
+        place = row["shard"], row["position"]
+        if not isinstance(row["id"], str) or not isinstance(place[0], str) or type(place[1]) is not int or place[1] < 0:
+            raise ValueError(
+                f"{index}, row {number}: id {row['id']!r}, shard {place[0]!r}, position {place[1]!r}, but id and shard "
+                "are text and a position is a whole number from 0"
+            )
         if row["shard"] not in shards or row["id"] in seen:
             raise ValueError(
                 f"{index}, row {number}: '{row['id']}' is there twice, or its shard is not in the manifest"

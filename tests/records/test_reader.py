@@ -1,5 +1,6 @@
 """What a reader gives, refuses and survives; views."""
 
+import hashlib
 import json
 import multiprocessing
 import pickle
@@ -142,6 +143,36 @@ def test_a_damaged_or_missing_index_is_named(made):
         records.reader(path)
     (path / "index.jsonl").unlink()
     with pytest.raises(FileNotFoundError, match=r"index\.jsonl is missing"):
+        records.reader(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ([1], "row 2: a list, but every row is one JSON object"),
+        ({"id": 7}, "row 2: id 7, shard"),
+        ({"position": "0"}, "position '0', but id and shard are text"),
+        ({"position": -1}, "position -1, but"),
+        ({"shard": ["x"]}, r"shard \['x'\], position"),
+    ],
+)
+def test_a_row_of_another_programs_index_is_named(made, row, says):
+    path = made(count=2, shards=1)
+    rows = [json.loads(line) for line in (path / "index.jsonl").read_text().splitlines()]
+    rows[1] = rows[1] | row if isinstance(row, dict) else row
+    data = "".join(json.dumps(r) + "\n" for r in rows).encode()
+    (path / "index.jsonl").write_bytes(data)
+    index = {"file": "index.jsonl", "records": 2, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    edit_manifest(path, index=index)
+    with pytest.raises(ValueError, match=rf"index\.jsonl, .*{says}"):
+        records.reader(path)
+
+
+@pytest.mark.parametrize("shards", [None, [{"file": 1, "records": 1, "bytes": 1, "sha256": ""}]])
+def test_a_manifest_of_another_form_is_refused(made, shards):
+    path = made()
+    edit_manifest(path, shards=shards)
+    with pytest.raises(ValueError, match=r"manifest\.json (has 'shards' that are no list|names the file '1')"):
         records.reader(path)
 
 
