@@ -74,8 +74,16 @@ class Errors:
         print(f"{id}: {row['error']}", file=sys.stderr)
 
     def read(self) -> list[dict[str, str]]:
-        """The failures that an earlier run of the same program left."""
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        """The failures that an earlier run of the same program left; a line that is none: ValueError that names it."""
+        rows = []
+        # Bytes, since splitlines of text would also cut an id at U+2028.
+        for number, line in enumerate(self.path.read_bytes().splitlines() if self.path.exists() else [], 1):
+            try:
+                row = json.loads(line)
+                rows.append({"id": row["id"], "error": row["error"]})
+            except (ValueError, KeyError, TypeError):  # a full disk cuts a line short
+                raise ValueError(f"{self.path}, line {number}: not an id and its error; remove the line") from None
+        return rows
 
     def clear(self) -> None:
         """Forgets earlier failures, before they are tried again."""

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from gvvad_jax import program
 
 PROGRAM = '''
@@ -67,3 +69,13 @@ def test_failures_are_one_line_each_on_stderr_and_in_the_file(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 2
     errors.clear()
     assert errors.read() == []
+
+
+def test_a_line_that_a_full_disk_cut_is_named(tmp_path):
+    errors = program.Errors(tmp_path / "errors.jsonl")
+    errors.path.write_text('{"id": "a\u2028b.mp4", "error": "broken"}\n', encoding="utf-8")
+    assert errors.read() == [{"id": "a\u2028b.mp4", "error": "broken"}]
+    for line in ('{"id": "b.m', "7", '{"id": "b.mp4"}'):
+        errors.path.write_text(f'{{"id": "a.mp4", "error": "broken"}}\n{line}\n')
+        with pytest.raises(ValueError, match=r"errors\.jsonl, line 2: not an id and its error; remove the line"):
+            errors.read()
