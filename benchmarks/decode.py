@@ -2,7 +2,8 @@
 
     python benchmarks/decode.py
 
-Both read the same clips, made here, in turns. keep=1 is what extraction asks for without motion, keep=all with it.
+Both read the same clips, made here, in turns. keep=all is what extraction asks for, whose untrained
+baselines need every frame; keep=1 is what counting frames asks for.
 """
 
 import os

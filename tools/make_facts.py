@@ -1,6 +1,8 @@
 """Makes the tables of facts that ship with the package from raw annotation files.
 
-Example: python tools/make_facts.py --root=../shared/data --out=gvvad_jax/datasets/facts
+  python tools/make_facts.py --root=annotations --out=gvvad_jax/datasets/facts
+
+--root holds the folders ucf_annotations, xd_annotations, shanghaitech_annotations, tad_annotations and ped2.
 """
 
 from collections import Counter

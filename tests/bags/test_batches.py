@@ -169,10 +169,9 @@ def test_sets_that_do_not_fit_together_are_refused(readers, tmp_path):
         bags.training_stream(readers, segments=4, batch=2, short="pad")
 
 
-@pytest.mark.parametrize("width", [3])
-def test_an_error_in_a_reading_thread_reaches_the_loop(readers, width, monkeypatch):
+def test_an_error_in_a_reading_thread_reaches_the_loop(readers, monkeypatch):
     monkeypatch.setattr(batches, "KEPT_BYTES", 0)
     stream = bags.training_stream(readers, segments=4, batch=2)
-    monkeypatch.setattr(stream, "width", width + 1)
+    monkeypatch.setattr(stream, "width", stream.width + 1)
     with pytest.raises(ValueError, match="train on sets extracted in one way"):
         list(stream.batches(0, 3))

@@ -61,9 +61,7 @@ def test_no_truncation_gives_a_shorter_video_in_silence(decoder, tmp_path, name)
 def test_a_stream_that_breaks_off_says_how_far_it_came(decoder, tmp_path):
     data = clips.make(tmp_path / "a.mp4", container={"movflags": "faststart"}).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(
-        DecodeError, match=r"cut\.mp4 breaks off after \d+ frames of the 50 frames? that its container|of the 50"
-    ):
+    with pytest.raises(DecodeError, match=r"cut\.mp4 breaks off after \d+ frames of the 50 that its container"):
         read(decoder, tmp_path / "cut.mp4")
     (tmp_path / "cut.mp4").write_bytes(clips.make(tmp_path / "b.mp4").read_bytes()[:2000])
     with pytest.raises(DecodeError, match=r"is cut off: it announces [\d,]+ bytes and has 2,000"):
