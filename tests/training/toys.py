@@ -8,8 +8,9 @@ import numpy as np
 from configs import base
 from gvvad_jax import records
 from gvvad_jax.batch import Batch
+from gvvad_jax.features import prompts
 
-WIDTH, CROPS = 16, 2
+WIDTH, CROPS, TEXT = 16, 2, 6
 
 
 def write_set(path: Path, *, test: bool = True, synthetic: bool = True, seed: int = 0, dataset: str = "toy") -> Path:
@@ -42,6 +43,24 @@ def write_set(path: Path, *, test: bool = True, synthetic: bool = True, seed: in
                     encoder={"name": "toy"},
                 )
             )
+    return path
+
+
+def write_text(path: Path, features: Path, *, without: Any = (), encoder: str = "toy", more: int = 1) -> Path:
+    """Sentence vectors of a set's videos, `more` than they have snippets; `without`: ids that get none."""
+    rng = np.random.default_rng(1)
+    with records.writer(path, kind="text") as writer:
+        for row in records.reader(features).rows:
+            if row["id"] not in without:
+                vectors = rng.normal(size=(row["num_snippets"] + more, TEXT)).astype(np.float32)
+                writer.add(records.Text(id=row["id"], vectors=vectors, sentence_encoder={"name": encoder}))
+    return path
+
+
+def write_bank(path: Path, width: int = TEXT, encoder: str = "toy") -> Path:
+    """Three prompt vectors."""
+    vectors = np.random.default_rng(2).normal(size=(3, width))
+    prompts.write_bank(path, vectors, ("a fall", "a fight", "a fire"), {"name": encoder} if encoder else None)
     return path
 
 

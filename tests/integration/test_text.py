@@ -1,0 +1,116 @@
+"""A detector that reads text, from its sets to its bundle and back; what does not fit is refused before W exists."""
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gvvad_jax import detectors, main, records
+from tests.training import toys
+from tests.weights import written
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    features = toys.write_set(folder / "set")
+    return features, toys.write_text(folder / "set-text", features), toys.write_bank(folder / "bank.npz")
+
+
+def config(sets, **changes):
+    features, text, bank = map(str, sets)
+    own = {"detector": "lap", "data__text": text, "data__prompts": bank, "steps": 2, "eval__every": 0, "batch": 2}
+    return toys.config(features, **own | changes)
+
+
+@pytest.fixture(scope="module")
+def trained(sets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text") / "W"
+    return folder, main.run(config(sets), folder)
+
+
+def test_lap_trains_on_real_and_generated_videos_and_says_which_variant(trained):
+    folder, summary = trained
+    assert (summary["detector"], summary["variant"], summary["ssls"]["mode"]) == ("lap", "paper", "per_sample")
+    assert summary["switches"]["multi_prompt_by"] == "set_means"
+    assert summary["metrics"]["last"]["auc"] is not None
+    assert "prompts" in safetensors.numpy.load_file(folder / "bundle" / "model.safetensors")
+
+
+def test_its_bundle_scores_another_set_with_text(trained, sets, tmp_path):
+    folder, summary = trained
+    other = toys.write_set(tmp_path / "other", seed=5, dataset="elsewhere")
+    text = toys.write_text(tmp_path / "other-text", other, more=-1)
+    changes = {"mode": "evaluate", "data__test": str(other), "data__text": str(text)}
+    found = main.run(config(sets, **changes), folder)
+    assert (found["dataset"], found["trained_on"], found["detector"]) == ("elsewhere", "toy", "lap")
+    with pytest.raises(ValueError, match="lap reads text, but data.text is empty"):
+        main.run(config(sets, **changes | {"data__text": ""}), folder)
+
+
+def test_a_released_checkpoint_is_evaluated_by_its_config_alone(sets, tmp_path):
+    made = detectors.create("lap", detectors.Inputs(toys.WIDTH, toys.TEXT), "official", seed=3)
+    path = written.save(tmp_path / "lap.pkl", detectors.to_official(made))
+    changes = {"mode": "evaluate", "variant": "official", "init": str(path), "data__prompts": ""}
+    found = main.run(config(sets, **changes), tmp_path / "W")
+    assert found["variant"] == "official" and found["bundle"] == str(path)
+    reader, text = records.reader(sets[0]), records.reader(sets[1])
+    with np.load(tmp_path / "W" / "eval" / "toy" / "scores.npz") as scores:
+        id = next(row["id"] for row in reader.rows if row["split"] == "test")
+        record = reader.by_id(id)
+        alone = detectors.scores(made, np.swapaxes(record.visual, 0, 1)[None], text.by_id(id).vectors[None])[0]
+        np.testing.assert_allclose(scores[f"scores/{id}"][: 16 * len(alone) : 16], alone, atol=1e-6)
+
+
+def test_a_learnable_lambda_starts_where_the_checkpoint_left_it(sets, tmp_path):
+    made = detectors.create("lap", detectors.Inputs(toys.WIDTH, toys.TEXT), "official", seed=3)
+    tensors = {"VLR": np.array(0.25, np.float32)} | detectors.to_official(made)
+    path = written.save(tmp_path / "lap.pkl", tensors)
+    changes = {"variant": "official", "init": str(path), "ssls__learnable": "plain", "data__segments": 32, "steps": 1}
+    found = main.run(config(sets, **changes), tmp_path / "W")
+    # One step of Adam at rate 0.02, downwards: the loss of synthetic videos and the decay both push there.
+    assert found["ssls"]["final"] == pytest.approx(0.25 - 0.02, abs=1e-4)
+
+
+def lacking(sets, folder):
+    return {"data__text": str(toys.write_text(folder / "t", sets[0], without=("train-nr0", "test-ar1")))}
+
+
+def cut(sets, folder):
+    return {"data__text": str(toys.write_text(folder / "t", sets[0], more=-4))}
+
+
+def wide(sets, folder):
+    return {"data__prompts": str(toys.write_bank(folder / "b.npz", width=7))}
+
+
+def other_encoder(sets, folder):
+    return {"data__prompts": str(toys.write_bank(folder / "b.npz", encoder="another"))}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda *_: {"data__text": ""}, "lap reads text, but data.text is empty"),
+        (lacking, r"2 of 24 videos have no text in data.text \(train-nr0, test-ar1\); lap reads it: caption them"),
+        (cut, "fewer than one sentence vector for two snippets"),
+        (wide, "the prompt bank is 7 columns wide, but the text 6"),
+        (other_encoder, "was made with another, but .* with toy; embed both with one sentence encoder"),
+        (lambda *_: {"data__prompts": ""}, "lap trains with a prompt bank, but data.prompts is empty"),
+        (lambda *_: {"data__text_source": "title"}, "data.text_source is 'title'"),
+        (lambda *_: {"data__text_source": "description"}, "no vectors of its description"),
+        (
+            lambda *_: {"variant": "gvvad", "ssls__mode": "per_sample", "data__segments": 32},
+            "no row has a λ of its own",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence_before_w_exists(sets, tmp_path, change, words):
+    with pytest.raises(ValueError, match=words) as error:
+        main.run(config(sets, **change(sets, tmp_path)), tmp_path / "W")
+    assert "\n" not in str(error.value) and not (tmp_path / "W").exists()
+
+
+def test_a_bank_or_text_without_an_encoder_name_warns_and_is_noted(sets, tmp_path):
+    bank = toys.write_bank(tmp_path / "b.npz", encoder="")
+    found = main.run(config(sets, data__prompts=str(bank), steps=1, checkpoint__every=0), tmp_path / "W")
+    assert f"{bank} does not name its sentence encoder" in found["notes"]
