@@ -98,15 +98,17 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
             if texts is not None:
                 tasks += [(job, _text(job, rows, text_root, options), texts) for job in jobs if job.text]
             tasks = [task for task in tasks if task[0].video.id not in task[2]]
+            failed: dict[str, Exception] = {}
             for job, writer, result in _done(tasks, options.workers):
                 if isinstance(result, Exception):
-                    errors.add(job.video.id, result)
-                else:
-                    made[writer.kind] += 1
-                    for note in result:
-                        remarks.setdefault(NUMBERS.sub("…", note.removeprefix(f"{job.video.id}: ")), []).append(
-                            job.video.id
-                        )
+                    failed.setdefault(job.video.id, result)
+                    continue
+                made[writer.kind] += 1
+                for note in result:
+                    alike = NUMBERS.sub("…", note.removeprefix(f"{job.video.id}: "))
+                    remarks.setdefault(alike, []).append(job.video.id)
+            for id in sorted(failed):  # below the progress line, and always in one order
+                errors.add(id, failed[id])
             _require_some(texts)
         _require_some(features)
     # Only now: a run killed before here tries again what failed in the ones before it.

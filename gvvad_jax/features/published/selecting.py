@@ -61,6 +61,7 @@ def select(list_path: Path, sets: Sequence[Path], out: Path, options: importing.
         for id, row in sorted(rows.items())
         if row["split"] == split or id in named
     ]
+    out.parent.mkdir(parents=True, exist_ok=True)
     records.write_selection(out, chosen)
     errors = program.Errors(out.with_name("errors.jsonl"))
     why = f"listed in {list_path}, but not in "
