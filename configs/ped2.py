@@ -13,10 +13,14 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> Any:
-    """`:detector=linear` (the default): few weights for few videos. `:detector=rtfm`: on the same reduced tiles."""
+    """`:detector=linear|rtfm|tevad|lap,variant=…,features=SET`.
+
+    linear (the default): few weights for few videos; the others see the same reduced tiles.
+    """
+    given = base.arguments(arg, detector="linear", variant="", features="")
     c = base.get_config()
-    c.detector = base.arguments(arg, detector="linear")["detector"]
-    if c.detector == "rtfm":  # what linear does by default
+    c.detector, c.variant, c.data.features = given["detector"], given["variant"] or None, given["features"]
+    if c.detector != "linear":  # what linear does by default
         c.switches.root, c.switches.components, c.switches.normalise, c.switches.noise = True, 16, "standardise", 1.0
         c.switches.crop_aggregation, c.switches.smooth = "max", 5
     c.data.short = "mask"  # Ped2's videos have 7 to 11 snippets

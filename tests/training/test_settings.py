@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from configs import base, folder, ped2
+from configs import base, folder, ped2, ucf
 from gvvad_jax import detectors
 from gvvad_jax.training import settings
 
@@ -58,8 +58,23 @@ def test_base_names_every_switch_and_coefficient_of_every_detector():
     assert all(value is None for value in (*config.switches.values(), *config.losses.values()))
 
 
-@pytest.mark.parametrize("module", [ped2, folder])
-def test_configs_set_switches_that_their_detector_has(module):
-    config = module.get_config()
+@pytest.mark.parametrize(
+    ("module", "arg"),
+    [(folder, None), (ped2, None)]
+    + [(ped2, f"detector={name}") for name in ("rtfm", "tevad", "lap")]
+    + [(ucf, f"detector={d},variant={v}") for d in ("lap", "tevad", "rtfm") for v in detectors.variants(d)],
+)
+def test_configs_set_switches_that_their_detector_has(module, arg):
+    config = module.get_config(arg)
     changes = {k: v for k, v in (*config.switches.items(), *config.losses.items()) if v is not None}
-    detectors.create(config.detector, detectors.Inputs(8), config.variant, **changes)
+    made = detectors.create(config.detector, detectors.Inputs(8, 8), config.variant, **changes)
+    assert made.variant == (config.variant or detectors.variants(config.detector)[0])
+
+
+def test_ucf_adds_the_programs_terms_to_the_paper_alone():
+    paper, official = (ucf.get_config(f"variant={variant},features=SET") for variant in ("paper", "official"))
+    assert (paper.detector, paper.data.features) == ("lap", "SET")
+    assert (paper.losses.smoothness, paper.losses.sparsity, paper.losses.magnitude) == (2.6e-2, 3.2e-2, 1e-4)
+    assert all(value is None for value in official.losses.values())
+    with pytest.raises(ValueError, match="config argument 'model=lap' is not one of detector=…, variant=…, features=…"):
+        ucf.get_config("model=lap")
