@@ -17,7 +17,7 @@ def test_names_and_arrays_are_those_of_the_bundle(detector):
     want = detectors.bundle.arrays(detector)
     assert (params | rest).keys() == want.keys() and not params.keys() & rest.keys()
     assert all(np.array_equal(array, want[name]) for name, array in (params | rest).items())
-    assert "fc1.kernel" in params and "transform.shift" in rest
+    assert "network.fc1.kernel" in params and "network.transform.shift" in rest
 
 
 def test_a_rebuilt_detector_scores_the_same_and_writes_its_own_statistics(detector):
