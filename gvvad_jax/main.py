@@ -59,6 +59,31 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+class ConfigFile(flags.ArgumentParser):
+    """Refuses a config file in one sentence; ml_collections tells how it looked for it, or shows a traceback."""
+
+    def __init__(self, loader: flags.ArgumentParser):
+        self.loader = loader
+
+    def parse(self, argument: str) -> Any:
+        """The config of `FILE[:name=value,…]`."""
+        name = argument.partition(":")[0]
+        if not Path(name).is_file():
+            raise FileNotFoundError(f"--config={argument}: there is no file {name!r}; configs/ holds those that are.")
+        try:
+            return self.loader.parse(argument)
+        except (TypeError, ValueError) as error:  # with get_config's traceback as text
+            raise ValueError(str(error.__context__ or error)) from None
+        except (SyntaxError, ImportError, NameError, AttributeError) as error:
+            raise ValueError(
+                f"{type(error).__name__}: {error}; a config is a Python file with get_config, used beside configs/."
+            ) from None
+
+    def flag_type(self) -> str:
+        """What the flag's help calls its value."""
+        return "file"
+
+
 def define_flags() -> None:
     """The command's flags; importing this module defines none, as tools and notebooks have their own."""
     from ml_collections import config_flags
@@ -66,6 +91,7 @@ def define_flags() -> None:
     config_flags.DEFINE_config_file(
         "config", None, "A file of configs/; its keys: --config.NAME=VALUE.", lock_config=True
     )
+    flags.FLAGS["config"].parser = ConfigFile(flags.FLAGS["config"].parser)
     flags.DEFINE_string("workdir", None, "Where the run is written; a run that is there goes on.")
     flags.DEFINE_integer("devices", 0, "On a CPU: how many devices to lay the run over; 0: one.")
     flags.DEFINE_string("coordinator", "", "Address of process 0 (host:port), where the run has several processes.")

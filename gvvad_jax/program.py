@@ -1,6 +1,7 @@
 """What every program shares: flags whose mistakes are one sentence and status 2, errors.jsonl, and progress."""
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,9 +30,10 @@ def refuse(error: BaseException | str) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, KeyError):
         text = f"unknown name {text}"
-    if isinstance(error, AttributeError):  # a locked config's own text is the name alone
-        name = text.strip("\"'")
-        text = f"the config has no key '{name}'; configs/base.py lists them all"
+    if isinstance(error, AttributeError):  # a locked config's own text is the name, and perhaps the nearest one
+        name, *near = re.findall(r"[\w.]+(?=[\\'\"])", str(error).partition(" instead of ")[0]) or [text]
+        text = f"the config has no key '{name}'{f' (did you mean {near[0]}?)' if near else ''}; "
+        text += "configs/base.py lists them all"
     print(f"error: {text}", file=sys.stderr)
     return 2
 
