@@ -33,6 +33,11 @@ def load(
     arrays = read(path)
     if isinstance(arrays, dict):
         found = names.match(lengths, arrays, str(path))
+        if not found:
+            raise ValueError(
+                f"{path}: none of its {len(arrays)} names ({names.some(arrays, 3)}) is a video here "
+                f"({names.some(lengths, 3)})."
+            )
         return {id: arrays[name] for id, name in found.items()}, [f"labels: {path.name}, {len(found)} videos"]
     if label_list is None:
         raise ValueError(f"{path} is a flat array of {len(arrays):,} labels; give the list of its videos (label_list).")

@@ -130,6 +130,4 @@ def show(value: float | None) -> str:
 
 def _pair(figures: Mapping[str, Any]) -> str:
     """Not worded as the headline is, so that whoever searches a log for `frame AUC` finds one figure."""
-    if "auc" not in figures and "video_auc" in figures:
-        return f"{show(figures['video_auc'])} by video"
     return f"{show(figures.get('auc'))} over all videos, {show(figures.get('auc_anomalous'))} over anomalous ones"

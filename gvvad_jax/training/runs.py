@@ -1,10 +1,14 @@
 """A run from its config: data, detector, state, loop, figures, bundle, in the order they happen."""
 
 import dataclasses
+import functools
+import operator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from gvvad_jax import bags, detectors, evaluation
 from gvvad_jax.evaluation import output, summary
@@ -13,27 +17,55 @@ from gvvad_jax.training import checkpoints, loop, mesh, outcome, rules, scaling,
 from gvvad_jax.training import log as logs
 from gvvad_jax.training import texts as text_checks
 
+NOT_NEGATIVE = "seed optimizer.learning_rate optimizer.weight_decay eval.every checkpoint.every".split()
 
-def train_seeds(config: Any, folder: Path) -> dict[str, Any]:
-    """`config.seeds` runs: one in W itself, several in W/seed-K with a summary over them in W."""
-    if config.seeds < 1:
-        raise ValueError(f"seeds is {config.seeds}; give how many runs to make, 1 or more.")
+
+def train_seeds(config: Any, folder: Path, more: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """`config.seeds` runs: one in W itself, several in W/seed-K with a summary over them in W.
+
+    `more`: for each run, what else its summary and page hold.
+    """
+    check(config)
     settings.require_same(config, folder)
+    more = more or [{}] * config.seeds
     if config.seeds == 1:
-        return train(config, folder)
+        return train(config, folder, more=more[0])
     found = []
-    for seed in range(config.seed, config.seed + config.seeds):
+    for seed, own_more in zip(range(config.seed, config.seed + config.seeds), more, strict=True):
         own = settings.of_seed(config, seed)
         settings.require_same(own, folder / f"seed-{seed}")
-        found.append(train(own, folder / f"seed-{seed}", together=(config, folder)))
+        found.append(train(own, folder / f"seed-{seed}", together=(config, folder), more=own_more))
     joined = settings.over_seeds(found)
     if jax.process_index() == 0:
         output.write_summary(folder / "summary.json", joined)
     return joined
 
 
-def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -> dict[str, Any]:
-    """One run of one seed, from wherever it stopped; `together`: config and folder of all seeds."""
+def check(config: Any) -> None:
+    """Refuse what a config alone shows to be wrong, before data are opened or made."""
+    if config.seeds < 1:
+        raise ValueError(f"seeds is {config.seeds}; give how many runs to make, 1 or more.")
+    for name in NOT_NEGATIVE:
+        value = functools.reduce(operator.getitem, name.split("."), config)
+        if not value >= 0:  # NaN is refused, too
+            raise ValueError(f"{name} is {value}; give 0 or more.")
+    if config.steps < 1:
+        raise ValueError(f"steps is {config.steps}; give 1 or more.")
+    if config.data.segments is not None and config.data.segments < 1:
+        raise ValueError(f"data.segments is {config.data.segments}; give 1 or more, or None for the detector's own.")
+    if config.checkpoint.rule not in rules.RULES:
+        raise ValueError(f"checkpoint.rule is {config.checkpoint.rule!r}; choose one of {', '.join(rules.RULES)}.")
+    rules.alignment(config.eval)
+    _changes(config, config.variant or detectors.variants(config.detector)[0])
+
+
+def train(
+    config: Any, folder: Path, together: tuple[Any, Path] | None = None, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """One run of one seed, from wherever it stopped.
+
+    `together`: config and folder of all seeds. `more`: what else its summary and page hold.
+    """
     # Data: real ∪ synthetic, and this process's block of each batch.
     variant = config.variant or detectors.variants(config.detector)[0]
     reads_text = detectors.reads_text(config.detector)
@@ -45,9 +77,10 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         validation=config.data.validation,
         data_seed=config.data_seed,
     )
-    _check(config, sets)
     text_notes = text_checks.check(config, sets) if reads_text else []
     alignment = rules.alignment(config.eval)
+    _check(config.checkpoint.rule, sets, alignment)
+    settings.require_same_sets(sets.digests, folder / "checkpoints")
     devices = mesh.make(config.batch)
     is_32 = variant == "official" and config.detector in ("rtfm", "tevad")
     segments = config.data.segments or (32 if is_32 else 64)
@@ -113,6 +146,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
     if jax.process_index() == 0:
         for own, place in [together, (config, folder)] if together else [(config, folder)]:
             settings.write(own, place)
+        settings.write_sets(sets.digests, folder / "checkpoints")
     saved, log = checkpoints.Checkpoints(folder / "checkpoints"), None
     try:
         if kept is not None:
@@ -156,7 +190,7 @@ def train(config: Any, folder: Path, together: tuple[Any, Path] | None = None) -
         },
         "counts": stream.counts() | {"test": 0 if sets.test is None else len(sets.test)},
         "notes": [*text_notes, mesh.description(devices.size, config.batch)],
-    }
+    } | dict(more or {})
     return outcome.finish(
         folder,
         judge,
@@ -173,8 +207,14 @@ def evaluate(config: Any, folder: Path) -> dict[str, Any]:
     path = folder / "bundle"
     if not path.exists():
         if not config.init:
+            seeds = sorted(path.parent for path in folder.glob("seed-*/bundle"))
+            if seeds:
+                raise FileNotFoundError(
+                    f"{folder} holds {len(seeds)} runs; evaluate one of them: --workdir={seeds[0]}."
+                )
             raise FileNotFoundError(
-                f"{folder} has no bundle to evaluate; train there first, or name a bundle or released checkpoint by init."
+                f"{folder} has no bundle to evaluate; train there first, or name a bundle or released checkpoint by "
+                "init."
             )
         path = Path(config.init)
     sets = bags.open_test(config.data.test, config.data.features, config.data.text)
@@ -219,17 +259,24 @@ def evaluate(config: Any, folder: Path) -> dict[str, Any]:
     return built
 
 
-def _check(config: Any, sets: bags.Sets) -> None:
-    """Refuse what would fail only after training."""
-    rule = config.checkpoint.rule
-    if rule not in rules.RULES:
-        raise ValueError(f"checkpoint.rule is {rule!r}; choose one of {', '.join(rules.RULES)}.")
+def _check(rule: str, sets: bags.Sets, alignment: Mapping[str, Any]) -> None:
+    """Refuse what would fail only at the first evaluation, or after training."""
     if rule == "validation" and not sets.validation:
         raise ValueError("checkpoint.rule=validation needs held-out videos; set data.validation above 0.")
+    if rule == "validation" and not {0, 1} <= {row["label"] for reader in sets.validation for row in reader.rows}:
+        raise ValueError("checkpoint.rule=validation needs held-out videos of both classes; choose another rule.")
     if rule == "best_on_test" and sets.test is None:
         raise ValueError("checkpoint.rule=best_on_test needs test videos; name a set by data.test.")
-    if config.steps < 1:
-        raise ValueError(f"steps is {config.steps}; give 1 or more.")
+    if sets.test is None:
+        return
+    blank = {row["id"]: evaluation.VideoScores(np.zeros(row["num_snippets"], np.float32)) for row in sets.test.rows}
+    videos, _ = evaluation.test_videos(sets.test, blank, **alignment)
+    marked = [int(label) for video in videos if video.labels is not None for label in np.unique(video.labels)]
+    if rule == "best_on_test" and not {0, 1} <= set(marked):
+        raise ValueError(
+            "checkpoint.rule=best_on_test needs test videos with normal and with marked anomalous frames; "
+            "choose another rule."
+        )
 
 
 def _changes(config: Any, variant: str) -> dict[str, Any]:

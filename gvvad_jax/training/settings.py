@@ -12,6 +12,7 @@ from gvvad_jax import records
 from gvvad_jax.evaluation import summary as results
 
 NAME = "config.json"
+SETS = "sets.json"  # beside the checkpoints: digests of the sets that they were trained on
 FREE = {"mode"}  # may differ on the same W
 SETTINGS = {"schema", "versions"}  # of summary.json: no results, the same for every seed
 
@@ -34,9 +35,26 @@ def require_same(config: Any, folder: Path) -> None:
         )
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def require_same_sets(digests: Mapping[str, str], folder: Path) -> None:
+    """Refuse to go on where a set has other contents than when the run began: its figures would name the wrong ones."""
+    before = read(folder, SETS)
+    if before is None or sorted(before.values()) == sorted(digests.values()):
+        return
+    changed = [path for path, digest in digests.items() if digest not in before.values()] or list(digests)
+    raise ValueError(
+        f"{', '.join(changed)} changed since the run in {folder.parent} began; take another --workdir, or "
+        "--config.mode=evaluate to score it with what was trained."
+    )
+
+
+def write_sets(digests: Mapping[str, str], folder: Path) -> None:
+    """Save what `require_same_sets` reads, making the folder."""
+    _write(digests, folder / SETS)
+
+
+def read(folder: Path, name: str = NAME) -> dict[str, Any] | None:
     """The config that the run in a folder had; None where there is no run."""
-    path = folder / NAME
+    path = folder / name
     if not path.exists():
         return None
     try:
@@ -47,9 +65,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def write(config: Any, folder: Path) -> None:
     """Save the config, making the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with records.atomic_write(folder / NAME) as file:
-        file.write((json.dumps(_plain(config), indent=2) + "\n").encode())
+    _write(_plain(config), folder / NAME)
 
 
 def of_seed(config: Any, seed: int) -> Any:
@@ -68,28 +84,35 @@ def over_seeds(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: summaries[0][key] for key in summaries[0] if key in SETTINGS} | together | {"notes": notes}
 
 
+def of_run(value: Any, number: int) -> Any:
+    """What run `number` gave of a figure that `over_seeds` joined; a single run's as it is."""
+    if isinstance(value, Mapping):
+        return value["values"][number]
+    return value[number] if isinstance(value, list) else value
+
+
 def lines(summary: Mapping[str, Any]) -> list[str]:
-    """What the command prints last; of several seeds their mean, after the figures of each."""
+    """What the command prints last; of several seeds the means, after the headline's figures of each."""
     if not isinstance(summary["seed"], Mapping):
         return results.lines(summary)
-    headline = summary["metrics"][summary["rule"]]
-    found = []
+    headline, each = summary["metrics"][summary["rule"]], []
     for name, key in (("frame AUC", "auc"), ("anomalous only", "auc_anomalous")):
-        figure = headline[key] if isinstance(headline, Mapping) else None
-        if not isinstance(figure, Mapping):
-            return ["no frame metrics: no test video with frame labels, or not in every seed"]
-        each = ", ".join(f"{value:.4f}" for value in figure["values"])
-        found.append(
-            (
-                f"{name} of seeds {summary['seed']['values']}: {each} (std {figure['std']:.4f})",
-                f"{name} {figure['mean']:.4f}",
-            )
-        )
-    return [
-        *(each for each, _ in found),
-        f"headline: mean, {results.RULE_NAMES[summary['rule']]}",
-        *(mean for _, mean in found),
-    ]
+        figure = headline.get(key) if isinstance(headline, Mapping) else None
+        if isinstance(figure, Mapping):
+            values = ", ".join(f"{value:.4f}" for value in figure["values"])
+            each.append(f"{name} of seeds {summary['seed']['values']}: {values} (std {figure['std']:.4f})")
+    means = {name: _means(figures) for name, figures in summary["metrics"].items()}
+    last = results.lines({**summary, "metrics": means})
+    named = ("headline: ", *results.RULE_NAMES.values())
+    return [*each, *(line.replace(": ", ": mean, ", 1) if line.startswith(named) else line for line in last)]
+
+
+def _means(figures: Any) -> dict[str, float | None] | None:
+    """The means of what is printed; None for a figure that some seed lacks."""
+    if not isinstance(figures, Mapping):
+        return None
+    joined = {key: figures.get(key) for key in ("auc", "auc_anomalous")}
+    return {key: value["mean"] if isinstance(value, Mapping) else None for key, value in joined.items()}
 
 
 def _joined(values: list[Any]) -> Any:
@@ -103,6 +126,12 @@ def _joined(values: list[Any]) -> Any:
         return [_joined(list(item)) for item in zip(*values, strict=True)]
     # Words, or a figure that some seed lacks.
     return values[0] if all(v == values[0] for v in values) else values
+
+
+def _write(value: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with records.atomic_write(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
 def _plain(config: Any) -> dict[str, Any]:

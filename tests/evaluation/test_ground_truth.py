@@ -54,6 +54,12 @@ def test_a_dictionary_is_read_by_stem_and_our_own_scores_by_their_labels(tmp_pat
     assert ground_truth.read(tmp_path / "scores.npz")["a"].tolist() == [0, 1, 1, 0]
 
 
+def test_a_dictionary_of_other_videos_is_refused(tmp_path):
+    np.savez(tmp_path / "gt.npz", x=np.zeros(100), y=np.ones(5))
+    with pytest.raises(ValueError, match=r"gt.npz: none of its 2 names \(x, y\) is a video here \(a, b, c\)"):
+        ground_truth.load(tmp_path / "gt.npz", None, lengths())
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no numpy"])
 def test_a_damaged_file_is_one_sentence_with_its_name(tmp_path, content):
     (tmp_path / "gt.npz").write_bytes(content)

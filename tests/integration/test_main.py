@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import safetensors.numpy
 
 from gvvad_jax import detectors, main
 from gvvad_jax.training import checkpoints, loop
+from tests.evaluation import cases
 from tests.training import toys
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +204,8 @@ def test_several_seeds_have_folders_and_a_joint_summary(features, tmp_path):
     assert alone["metrics"] == single[1]["metrics"], "a seed of several is a run of its own"
     with pytest.raises(ValueError, match=r"seeds \(2 -> 1\)"):
         main.run(toys.config(features, seed=3, steps=4), tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"holds 2 runs; evaluate one of them: --workdir={tmp_path}/seed-3"):
+        main.run(toys.config(features, mode="evaluate"), tmp_path)
 
 
 def test_another_set_is_evaluated_beside_the_run(trained, features, tmp_path):
@@ -259,6 +263,10 @@ def test_without_test_videos_there_is_a_bundle_and_no_metrics(tmp_path):
         ({"ssls__schedule": "linear"}, "ssls.schedule is 'linear'"),
         ({"steps": 0}, "steps is 0"),
         ({"seeds": 0}, "seeds is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"eval__every": -1}, "eval.every is -1"),
+        ({"optimizer__learning_rate": float("nan")}, "optimizer.learning_rate is nan"),
+        ({"data__segments": 0}, "data.segments is 0"),
         ({"data__validation": 1.5}, "data.validation is 1.5"),
         ({"data__selection": "/nowhere.jsonl"}, "nowhere.jsonl"),
         ({"eval__tail": "round"}, "tail"),
@@ -272,13 +280,44 @@ def test_what_cannot_run_is_one_sentence_and_writes_nothing(features, tmp_path, 
     assert not (tmp_path / "W").exists()
 
 
+def test_labels_and_lengths_that_do_not_fit_are_refused_before_training(features, tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros(100))
+    np.savez(tmp_path / "other.npz", unheard=np.zeros(100))
+    frames = cases.features(tmp_path / "frames", crops=2, width=16, encoder={"name": "toy"}, num_frames=5000)
+    bare = cases.features(tmp_path / "bare", crops=2, width=16, encoder={"name": "toy"}, intervals=None)
+    for changes, sentence in (
+        ({"eval__labels": str(tmp_path / "flat.npy")}, "give the list of its videos"),
+        ({"eval__labels": str(tmp_path / "other.npz")}, r"none of its 1 names \(unheard\) is a video here"),
+        ({"data__test": str(frames.path)}, "v00: .* snippet scores but 5,000 frames"),
+        ({"data__test": str(bare.path), "checkpoint__rule": "best_on_test"}, "marked anomalous frames"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            main.run(toys.config(features, **changes), tmp_path / "W")
+        assert not (tmp_path / "W").exists()
+
+
+def test_a_set_that_changed_is_not_gone_on_with(tmp_path):
+    main.run(toys.config(toys.write_set(tmp_path / "set"), steps=4), tmp_path / "W")
+    before = (tmp_path / "W" / "summary.json").read_text()
+    shutil.rmtree(tmp_path / "set")
+    config = toys.config(toys.write_set(tmp_path / "set", seed=1), steps=8)
+    with pytest.raises(ValueError, match=f"{tmp_path}/set changed since the run in {tmp_path}/W began"):
+        main.run(config, tmp_path / "W")
+    assert (tmp_path / "W" / "summary.json").read_text() == before
+
+
 def test_the_command_refuses_in_one_line_with_status_2(features, tmp_path):
     for arguments, sentence in (
         (["--config.nope=1"], "the config has no key 'nope'"),
+        (["--config.ssls.wieght=1"], "the config has no key 'wieght' (did you mean weight?)"),
         (["--config.data.features=/nowhere"], "/nowhere does not exist"),
+        (["--config=configs/nope.py"], "error: --config=configs/nope.py: there is no file 'configs/nope.py'; "),
+        (["--config=configs/ped2.py:det=rtfm"], "config argument 'det=rtfm' is not one of detector="),
+        (["--config=README.md"], "SyntaxError: "),
     ):
         done = call(tmp_path / "W", *arguments)
-        assert done.returncode == 2 and sentence in done.stderr and done.stderr.count("\n") == 1
+        assert done.returncode == 2 and sentence in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        assert len(done.stderr) < 300
         assert not (tmp_path / "W").exists()
 
 
