@@ -1,4 +1,4 @@
-"""The chain as a list of stages, each done or not by its manifest, then training with and without generated data.
+"""The chain as a list of stages, each done or not by its manifest, then training without and with generated data.
 
 So far the videos are drawn on the spot (synthesis/scenes.py); descriptions, generators and the filter join the list
 later. Real and generated videos are separate sets, so that the same detector can be trained on the real ones alone.
@@ -13,7 +13,6 @@ from typing import Any
 import jax
 
 from gvvad_jax import program, records
-from gvvad_jax.evaluation import output
 from gvvad_jax.features import encoders, extraction
 from gvvad_jax.features import video as videos
 from gvvad_jax.records import manifest
@@ -36,13 +35,15 @@ class Stage:
 
 
 def run(config: Any, folder: Path) -> dict[str, Any]:
-    """Makes the sets in W/sets/, trains in W on real ∪ generated videos and in W/real_only on the real ones alone.
+    """Makes the sets in W/sets/, trains in W/real_only on the real videos alone and in W on real ∪ generated ones.
 
-    Gives W/summary.json, which holds the figures of both ("real_only": {"auc", "auc_anomalous"}).
+    In this order, so that summary and page of W hold the figures of both ("real_only": {"auc", "auc_anomalous"}).
     """
     if config.data.features:
         raise ValueError("mode=pipeline makes its own features; leave data.features empty, or set mode=train.")
     asked, folder = config.pipeline, folder.resolve()  # the same run, from whichever folder it is started
+    if len(asked.tiles) != 2 or not all(isinstance(n, int) for n in asked.tiles):
+        raise ValueError(f"pipeline.tiles is {asked.tiles}; give columns and rows: --config.pipeline.tiles=5,3.")
     options = videos.Options(crops=asked.crops, tiles=tuple(asked.tiles), motion=tuple(asked.motion))
     chain = stages(
         folder / "sets",
@@ -54,17 +55,23 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
         options=options,
     )
     real, both = str(chain[1].out), f"{chain[1].out},{chain[3].out}"
-    # A run that does not fit what W holds is refused before hours of making sets.
+    # A run that cannot be, or does not fit what W holds, is refused before hours of making sets.
+    runs.check(config)
     for features, place in ((both, folder), (real, folder / "real_only")):
         settings.require_same(_training(config, features), place)
+    # W's own config is written when training starts; sets that a killed chain left are of these settings, too.
+    origin = {"pipeline": asked.to_dict(), "data_seed": config.data_seed}
+    settings.require_same(origin, folder / "sets")
+    if jax.process_index() == 0:
+        settings.write(origin, folder / "sets")
     make(chain)
-    found = runs.train_seeds(_training(config, both), folder)
     alone = runs.train_seeds(_training(config, real), folder / "real_only")
     headline = alone["metrics"][alone["rule"]] or {}
-    found |= {"real_only": {key: headline.get(key) for key in ("auc", "auc_anomalous")}}
+    figures = {key: headline.get(key) for key in ("auc", "auc_anomalous")}
+    each = [{key: settings.of_run(value, k) for key, value in figures.items()} for k in range(config.seeds)]
+    found = runs.train_seeds(_training(config, both), folder, [{"real_only": less} for less in each])
     if jax.process_index() == 0:
-        output.write_summary(folder / "summary.json", found)
-        print(_real_only(found["real_only"]))
+        print(_real_only(figures))
     return found
 
 
