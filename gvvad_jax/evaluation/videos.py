@@ -36,6 +36,11 @@ class TestVideo:
     snippet_frames: int = 16
     fps: float | int | None = None
 
+    @property
+    def is_anomalous(self) -> bool:
+        """By its label, or, where that is unknown, by its frames."""
+        return self.label == 1 or (self.label < 0 and self.labels is not None and bool(self.labels.any()))
+
 
 @dataclass(frozen=True, eq=False)
 class Known:
@@ -53,6 +58,7 @@ class Known:
     notes: tuple[str, ...] = ()
 
 
+UNLABELLED = "unlabelled"
 _KNOWN: dict[tuple[str, str, str], Known] = {}  # so that evaluations during training read the test set once
 
 
@@ -143,7 +149,9 @@ def join(
     if inferred:
         notes.append(f"frame count inferred from the scores: {len(inferred)} videos: {names.some(inferred)}")
     for reason, ids in left_out.items():
-        notes.append(f"left out of frame metrics, {reason}: {len(ids)} videos: {names.some(ids)}")
+        # All are named: a figure over fewer videos than the data set has must say which. Unlabelled ones are legion.
+        shown = 5 if reason == UNLABELLED else len(ids)
+        notes.append(f"left out of frame metrics, {reason}: {len(ids)} videos: {names.some(ids, shown)}")
     empty = [video.id for video in joined if not len(video.scores)]
     if empty:
         notes.append(f"no frame left by tail={tail}: {names.some(empty)}")
@@ -180,7 +188,7 @@ def _labels(video: Known, given: VideoScores) -> tuple[np.ndarray | None, str, l
     if video.label == 0:
         return np.zeros(num_frames, np.int8), "", []
     if video.label < 0:
-        return None, "unlabelled", []
+        return None, UNLABELLED, []
     if not video.intervals:
         return None, "anomalous without intervals", []
     # An inferred count is whole snippets; the video may have gone on for less than one more.

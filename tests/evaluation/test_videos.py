@@ -72,6 +72,12 @@ def test_an_anomalous_video_without_intervals_is_scored_and_left_out():
         assert any("anomalous without intervals" in note and "v" in note for note in notes)
 
 
+def test_all_that_are_left_out_are_named():
+    videos = [known(f"v{k}", intervals=None) for k in range(8)]
+    _, notes = join(videos, scored(*videos))
+    assert notes == ["left out of frame metrics, anomalous without intervals: 8 videos: v0, v1, v2, v3, v4, v5, v6, v7"]
+
+
 def test_an_unlabelled_video_is_scored_and_left_out():
     videos, notes = join([known(label=-1, intervals=None)], scored(known()))
     assert videos[0].labels is None and "unlabelled" in notes[0]
