@@ -52,10 +52,16 @@ def evaluate(
     given, scaled = _unit_range(given)
     notes += [f"{scores.name}: {scaled}"] if scaled else []
     videos, remarks = _joined(facts, given, options)
-    metrics = {"given": _figures(videos, bool(scaled))}
+    metrics: dict[str, Any] = {"given": _figures(videos, bool(scaled))}
     if options.labels:
-        own, _ = _joined(facts, given, dataclasses.replace(options, labels=None))
-        metrics["annotation"] = _figures(own, bool(scaled))
+        try:
+            own, _ = _joined(facts, given, dataclasses.replace(options, labels=None))
+            metrics["annotation"] = _figures(own, bool(scaled))
+        except (
+            ValueError
+        ) as error:  # scores and labels of the same other lengths, which the annotation knows nothing of
+            metrics["annotation"] = None
+            remarks.append(f"no figures under this package's annotation: {error}")
     more: dict[str, Any] = {}
     if compare is not None:
         second, compared, missing = load(compare, facts, others, options)

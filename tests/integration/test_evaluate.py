@@ -67,7 +67,8 @@ def test_anyones_scores_become_figures_curves_and_a_page(tmp_path, tad):
     assert lines[-2:] == [f"frame AUC {figures['auc']:.4f}", f"anomalous only {figures['auc_anomalous']:.4f}"]
     assert 0.75 < figures["auc"] < 1 and summary["rule"] == "given" and summary["dataset"] == "tad"
     assert any("one a snippet of 16" in note for note in summary["notes"])
-    assert any("05_else_038" in note for note in summary["notes"])
+    left_out = "left out of frame metrics, anomalous without intervals: 2 videos: 05_else_038, 06_PedestrianOnRoad_027"
+    assert left_out in summary["notes"]
     assert len(list((tmp_path / "out" / "curves").iterdir())) == 100
     assert (tmp_path / "out" / "report.html").exists() and (tmp_path / "out" / "roc.png").exists()
     with np.load(tmp_path / "out" / "scores.npz") as arrays:
@@ -100,6 +101,21 @@ def test_published_labels_and_other_scores_beside_ours(tmp_path, tad, shared):
     assert summary["compare"]["auc"][0] > summary["compare"]["auc"][1] + 0.2
     assert len(summary["compare"]["videos"]) == 100
     assert "Beside other scores" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_labels_of_ones_own_lengths_stand_where_the_annotation_does_not_fit(tmp_path, tad):
+    longer = tad | {"01_Accident_004": np.linspace(0, 1, 40)}
+    labels = {id: np.zeros(16 * len(v), np.int8) for id, v in longer.items()}
+    labels["01_Accident_004"][320:] = 1
+    np.savez(tmp_path / "s.npz", **longer)
+    np.savez(tmp_path / "gt.npz", **labels)
+    flags = (f"--scores={tmp_path / 's.npz'}", "--dataset=tad", f"--out={tmp_path / 'out'}")
+    found = run("evaluate.py", *flags, f"--labels={tmp_path / 'gt.npz'}")
+    assert found.returncode == 0, found.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["metrics"]["given"]["auc"] is not None and summary["metrics"]["annotation"] is None
+    wanted = "no figures under this package's annotation: 01_Accident_004: 40 snippet scores but 190 frames"
+    assert any(wanted in note for note in summary["notes"])
 
 
 def test_a_flat_array_in_list_order_equals_a_dictionary(tmp_path, ped2):
