@@ -21,7 +21,7 @@ def compare(first: Sequence[TestVideo], second: Sequence[TestVideo], name: str, 
     if not pairs:
         return {"names": [name, other], "videos": []}
     joined = [frame_metrics.runs([p[k].scores for p in pairs], [p[k].labels for p in pairs]) for k in (0, 1)]  # pyright: ignore
-    anomalous = np.array([video.label == 1 for video, _ in pairs])
+    anomalous = np.array([video.is_anomalous for video, _ in pairs])
     costs = [frame_metrics.costs(x, len(pairs)) for x in joined]
     rows = [
         {

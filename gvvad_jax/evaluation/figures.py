@@ -23,7 +23,7 @@ def full_metrics(videos: Sequence[TestVideo], seed: int = 0) -> dict[str, Any] |
     scores, labels = frame_metrics.checked([v.scores for v in videos], [v.labels for v in videos])
     joined = frame_metrics.runs(scores, labels)
     positive = np.array([bool(x.any()) for x in labels])
-    anomalous = np.array([p if v.label < 0 else v.label == 1 for v, p in zip(videos, positive, strict=True)])
+    anomalous = np.array([video.is_anomalous for video in videos])
     figures: dict[str, Any] = frame_metrics.summarise(joined, anomalous, ~anomalous)
     if (anomalous != positive).any():
         figures["auc_positive_frames"] = frame_metrics.auc(frame_metrics.of_videos(joined, positive))
@@ -63,7 +63,7 @@ def baselines_of(facts: Sequence[Known], videos: Sequence[TestVideo]) -> dict[st
     table: dict[str, Any] = {name: None for name in ("frame_difference", *stored)}
     for name in stored:
         table[name] = _baseline(by_id, {fact.id: _column(fact, name) for fact in facts if _has(fact, name)})
-    own = {id: np.array([video.label], np.float32) for id, video in by_id.items()}
+    own = {id: np.array([video.label], np.float32) for id, video in by_id.items() if video.label >= 0}
     table["video_label"] = _baseline(by_id, own)
     place = {id: np.arange(len(video.scores)) / len(video.scores) for id, video in by_id.items()}
     table["time_position"] = _baseline(by_id, place, per_frame=True)
@@ -90,7 +90,7 @@ def _baseline(
         for id, video in videos.items()
     ]
     joined = frame_metrics.runs(stretched, [video.labels for video in videos.values() if video.labels is not None])
-    anomalous = np.array([video.label == 1 for video in videos.values()])
+    anomalous = np.array([video.is_anomalous for video in videos.values()])
     return {
         "auc": frame_metrics.auc(joined),
         "auc_anomalous": frame_metrics.auc(frame_metrics.of_videos(joined, anomalous)),

@@ -126,7 +126,7 @@ def _pictures(videos: Sequence[TestVideo]) -> dict[str, str]:
 def _roc(videos: Sequence[TestVideo]) -> dict[str, np.ndarray]:
     labelled = [video for video in videos if video.labels is not None and len(video.labels)]
     lines = {}
-    for name, chosen in (("all videos", labelled), ("anomalous videos only", [v for v in labelled if v.label == 1])):
+    for name, chosen in (("all videos", labelled), ("anomalous videos only", [v for v in labelled if v.is_anomalous])):
         joined = frame_metrics.runs([v.scores for v in chosen], [v.labels for v in chosen])  # pyright: ignore
         points = frame_metrics.roc(joined)
         if points is not None:

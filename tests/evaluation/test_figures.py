@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from gvvad_jax import evaluation
+from gvvad_jax.evaluation import comparison, figures, report
 from gvvad_jax.evaluation.videos import VideoScores
 from tests.evaluation.cases import features, video
 
@@ -64,6 +67,17 @@ def test_a_stray_frame_does_not_make_a_normal_video_anomalous():
     )
     assert found["auc_anomalous"] == pytest.approx(wanted)
     assert found["auc_positive_frames"] == pytest.approx(other)
+
+
+def test_where_no_label_is_known_frames_say_which_videos_are_anomalous():
+    unknown = [dataclasses.replace(v, label=-1) for v in a_set()]
+    found, wanted = evaluation.full_metrics(unknown), evaluation.full_metrics(a_set())
+    assert found == wanted
+    told = figures.baselines_of([], unknown)
+    assert told["video_label"] is None, "an unknown label is no score"
+    assert told["time_position"] == figures.baselines_of([], a_set())["time_position"]
+    compared = [comparison.compare(videos, videos, "a", "b")["auc_anomalous"] for videos in (unknown, a_set())]
+    assert compared[0] == compared[1] and report._roc(unknown).keys() == report._roc(a_set()).keys()
 
 
 def test_baselines_stand_on_the_same_frames(tmp_path):
