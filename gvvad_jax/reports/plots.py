@@ -100,8 +100,13 @@ def roc(path: str | Path, lines: Mapping[str, Float[np.ndarray, "points xy"]]) -
 
 
 def steps(values: Num[np.ndarray, " n"], limit: int = 2000) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the step curve through per-frame values; above `limit` runs, the extremes of equal stretches."""
+    """Corners of the step curve through per-frame values; above `limit` runs, the extremes of equal stretches.
+
+    Without values (a tail policy may leave a short video no frame) it is the one point 0, 0.
+    """
     values = np.asarray(values, np.float64)
+    if not len(values):
+        return np.zeros(1), np.zeros(1)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
     if len(starts) <= limit:
         edges = np.append(starts, len(values))

@@ -63,6 +63,17 @@ def test_a_second_write_leaves_no_curve_of_the_first(tmp_path):
     )
 
 
+def test_a_video_that_the_tail_policy_leaves_no_frame_is_shown_as_such(tmp_path):
+    labels = np.r_[np.zeros(8), np.ones(8)]
+    videos = [video("short", [], [], label=1), video("other", labels / 2, labels)]
+    figures = evaluation.full_metrics(videos)
+    evaluation.write(tmp_path, videos, figures, summary.build(dataset="folder", metrics={"last": figures}))
+    page = (tmp_path / "report.html").read_text()
+    assert "no frames" in page and (tmp_path / "curves" / "short.png").exists()
+    with np.load(tmp_path / "scores.npz") as arrays:
+        assert len(arrays["scores/short"]) == 0
+
+
 def test_names_that_become_one_file_are_kept_apart():
     videos = [video(id, [0.5]) for id in ("a/b", "a_b", "a?b", "..", "x" * 400)]
     pictures = report._pictures(videos)

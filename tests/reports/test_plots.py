@@ -19,7 +19,7 @@ def test_a_long_curve_keeps_its_extremes():
     assert len(x) == len(y) <= 600 and y.max() == 5.0 and y.min() == -5.0 and x[-1] == 100_000
 
 
-@pytest.mark.parametrize("length", [1, 2, 2001])
+@pytest.mark.parametrize("length", [0, 1, 2, 2001])
 def test_any_length_is_drawn(tmp_path, length):
     plots.curve(tmp_path / "a.png", np.linspace(0, 1, length, dtype=np.float32), [(0, 1)], title="$x_1$ <a>", fps=25)
     assert Image.open(tmp_path / "a.png").size == (900, 230)
