@@ -111,9 +111,12 @@ def _npz(path: Path) -> Scores:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             keys = [key for key in arrays.files if key.startswith("scores/")] or arrays.files
-            return {key.removeprefix("scores/"): _row(arrays[key], f"{path}: {key}") for key in keys}
-    except (zipfile.BadZipFile, EOFError, TypeError) as error:
-        raise ValueError(f"{path}: not a .npz file ({error}).") from error
+            loaded = {key: arrays[key] for key in keys}
+    except (zipfile.BadZipFile, EOFError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a .npz file of plain numbers ({error}).") from error
+    if not loaded:
+        raise ValueError(f"{path}: no array in it; it needs one a video.")
+    return {key.removeprefix("scores/"): _row(array, f"{path}: {key}") for key, array in loaded.items()}
 
 
 def _one(path: Path) -> np.ndarray:

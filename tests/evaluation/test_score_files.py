@@ -24,6 +24,19 @@ def test_our_own_file_is_found_in_a_runs_folder(tmp_path):
     assert list(score_files.read(tmp_path)) == list(score_files.read(tmp_path / "scores.npz")) == ["a/b"]
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no numpy"])
+def test_a_damaged_archive_is_named(tmp_path, content):
+    (tmp_path / "s.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="s.npz: not a .npz file"):
+        score_files.read(tmp_path / "s.npz")
+
+
+def test_an_archive_without_arrays_is_named(tmp_path):
+    np.savez(tmp_path / "s.npz")
+    with pytest.raises(ValueError, match="s.npz: no array in it"):
+        score_files.read(tmp_path / "s.npz")
+
+
 @pytest.mark.parametrize("name, content", [("a.npy", b"nothing"), ("a.csv", b"x,y\nhello,you\n"), ("a.txt", b"")])
 def test_a_file_that_holds_no_scores_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
