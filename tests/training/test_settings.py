@@ -48,6 +48,32 @@ def test_a_figure_that_one_seed_lacks_is_listed_as_it_is():
     assert both["auc"] == [0.5, None]
 
 
+def test_of_several_seeds_every_rules_mean_is_printed_and_a_missing_figure_is_a_dash():
+    one = {"seed": 0, "rule": "last", "notes": []}
+    figures = {"auc": 0.8, "auc_anomalous": None}
+    summaries = [
+        one | {"seed": 0, "metrics": {"last": figures, "validation": None, "best_on_test": figures | {"auc": 0.9}}},
+        one | {"seed": 1, "metrics": {"last": figures | {"auc": 0.9}, "validation": None, "best_on_test": figures}},
+    ]
+    assert settings.lines(settings.over_seeds(summaries)) == [
+        "frame AUC of seeds [0, 1]: 0.8000, 0.9000 (std 0.0707)",
+        "best on the test set itself (as published tables often are; optimistic): "
+        "mean, 0.8500 over all videos, - over anomalous ones",
+        "headline: mean, last checkpoint",
+        "frame AUC 0.8500",
+        "anomalous only -",
+    ]
+    nothing = [one | {"seed": seed, "metrics": {"last": None}} for seed in (0, 1)]
+    assert settings.lines(settings.over_seeds(nothing)) == ["no frame metrics: no test video with frame labels"]
+
+
+def test_a_joined_figure_is_taken_apart_again():
+    both = settings.over_seeds([{"notes": [], "auc": 0.5, "ap": 0.25}, {"notes": [], "auc": 0.75, "ap": None}])
+    assert [settings.of_run(both["auc"], k) for k in (0, 1)] == [0.5, 0.75]
+    assert [settings.of_run(both["ap"], k) for k in (0, 1)] == [0.25, None]
+    assert settings.of_run(0.5, 0) == 0.5 and settings.of_run(None, 0) is None
+
+
 def test_base_names_every_switch_and_coefficient_of_every_detector():
     config = base.get_config()
     for name in detectors.names():
