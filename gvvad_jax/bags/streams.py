@@ -121,7 +121,7 @@ def groups(
             raise ValueError(f"data.sampler={sampler} needs {name} videos, but none are among the training videos.")
         # A class without generated videos (data.synthetic=anomalous, say) keeps its real ones in every place.
         count = round(synthetic_share * batch) if synthetic_share is not None and generated else None
-        if count is not None and count in (0, batch) and 0 < synthetic_share < 1:
+        if count is not None and count in (0, batch) and synthetic_share not in (0, 1):
             raise ValueError(
                 f"data.synthetic_share={synthetic_share} of {batch} {name} videos rounds to {count}, which leaves "
                 f"{'the real' if count else 'the synthetic'} ones out; change it, or the batch."
