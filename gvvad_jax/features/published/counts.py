@@ -4,6 +4,7 @@ Counted in the lists of GV-VAD, LAP, TEVAD, RTFM, UR-DMU and PEL4VAD; most train
 anomalous lines first.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ LISTS = {
     "shanghaitech": (
         Published(238, 63),
         Published(2380, 630, ordered=False),  # PEL4VAD: a line a crop, with a label
-        Published(199, 44),
+        Published(199, 44, ordered=False),
         Published(1990, 440, ordered=False),
         Published(437, 107, ordered=False),  # both parts in one list
     ),
@@ -49,9 +50,16 @@ LISTS = {
 }
 
 
-def find(dataset: str, num_lines: int) -> Published | None:
-    """The published list of a data set with so many lines."""
-    return next((known for known in LISTS.get(dataset, ()) if known.lines == num_lines), None)
+def find(dataset: str, lines: Sequence[Any]) -> Published | None:
+    """The published list of a data set with so many lines.
+
+    Official splits (Anomaly_Train.txt, SH_Train.txt) name videos in another order: the anomalous come first in lists of
+    feature files alone, and where there is no column of labels, for that is what programs rely on there.
+    """
+    known = next((known for known in LISTS.get(dataset, ()) if known.lines == len(lines)), None)
+    if known is None or all(line.path.lower().endswith(".npy") and not line.column for line in lines):
+        return known
+    return dataclasses.replace(known, ordered=False)
 
 
 def check(
@@ -60,7 +68,7 @@ def check(
     """Refuses a list of a published length whose lines are others; `labels`: (label, label by name, synthetic)."""
     known = f"{path}: {published.lines:,} lines, as a published list of {dataset}"
     help = "restore the published list, or add or take a line if it is your own"
-    if published.ordered and not any(line.column for line in lines):
+    if published.ordered:
         for position, (line, (_, said, _)) in enumerate(zip(lines, labels, strict=True)):
             first = int(position < published.anomalous)
             if said not in (-1, first):

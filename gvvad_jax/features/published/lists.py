@@ -78,7 +78,7 @@ def videos(path: Path, dataset: str, split: str | None = None) -> tuple[list[Vid
     """
     lines = read(path)
     split = split or ("test" if "test" in path.name.lower() else "train")
-    published = counts.find(dataset, len(lines))
+    published = counts.find(dataset, lines)
     shared = _shared([line.path.split("/")[:-1] for line in lines])
     shares_mark = any(mark in folder for mark in MARKS for folder in shared)
     place = {line.number: position for position, line in enumerate(lines)}

@@ -61,3 +61,22 @@ def test_a_line_a_crop_is_counted_as_published(tmp_path, shared):
     videos, _ = lists.videos(tmp_path / "train.list", "ucf")
     assert len(videos) == 1610 and sum(v.label for v in videos) == 810
     refused(tmp_path, [*lines[10:], *lines[:10]], "first 8,100 are anomalous, but line 8091, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "counts"),
+    [
+        ("ucf_annotations/Anomaly_Train.txt", "ucf", (810, 800)),
+        ("ucf_annotations/Anomaly_Test.txt", "ucf", (140, 150)),
+        ("shanghaitech_annotations/SH_Train.txt", "shanghaitech", (63, 175)),
+        ("shanghaitech_annotations/SH_Test.txt", "shanghaitech", (44, 155)),
+    ],
+)
+def test_official_splits_have_an_order_of_their_own_and_the_same_counts(tmp_path, shared, name, dataset, counts):
+    path = shared / "data" / name
+    videos, notes = lists.videos(path, dataset)
+    assert (sum(v.label == 1 for v in videos), sum(v.label == 0 for v in videos)) == counts and notes == []
+    lines = path.read_text().splitlines()
+    normal = next(video.lines[0].path for video in videos if video.label == 0)
+    lines[lines.index(normal)] = "Abuse999_x264.mp4" if dataset == "ucf" else "99_9999"
+    refused(tmp_path, lines, f"with {counts[0]} anomalous ones, but {counts[0] + 1} are here", dataset)

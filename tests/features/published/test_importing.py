@@ -4,34 +4,7 @@ import numpy as np
 import pytest
 
 from gvvad_jax import records
-from gvvad_jax.features.published import importing, selecting
-
-WIDTH = 6
-
-
-def array(name, rows=4, crops=10, width=WIDTH, dtype=np.float32):
-    seed = np.frombuffer(name.encode(), np.uint8).astype(np.uint32)
-    return np.random.default_rng(seed).normal(size=(rows, crops, width)).astype(dtype)
-
-
-def write(root, names, **shape):
-    root.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        np.save(root / f"{name}.npy", array(name, **shape))
-    return root
-
-
-def listed(tmp_path, *names, name="mine.list", folder="/foreign/"):
-    (tmp_path / name).write_text("\n".join(f"{folder}{line}" for line in names))
-    return tmp_path / name
-
-
-def run(tmp_path, path, root, dataset="ucf", text=None, out="set", **options):
-    options = importing.Options(dataset=dataset, **options)
-    return importing.import_features(path, root, tmp_path / out, options, text)
-
-
-TRAIN = ["Abuse001_x264_i3d", "Normal_Videos001_x264_i3d"]
+from tests.features.published.cases import TRAIN, WIDTH, array, listed, run, write
 
 
 def test_features_become_records_with_every_bit(tmp_path):
@@ -221,42 +194,3 @@ def test_sultanis_text_is_32_parts_of_the_video(tmp_path, shared):
         numbers = np.array((root / f"{record.id}.txt").read_text().split(), np.float64).reshape(32, 4096)
         assert np.array_equal(record.visual[:, 0], numbers.astype(np.float32))
         assert record.num_frames > 32 and not any("rows, but" in note for note in record.notes)
-
-
-def test_a_published_list_is_a_selection_over_a_set(tmp_path):
-    names = ["/d/UCF/Abuse001_x264_clip.npy", "/d/GeneratedVideos/1_clip.npy", "/d/GeneratedVideos/301_clip.npy"]
-    root = write(tmp_path / "root", ["Abuse001_x264_clip", "1_clip", "301_clip", "Abuse028_x264_clip"])
-    run(tmp_path, listed(tmp_path, *names, folder=""), root)
-    run(tmp_path, listed(tmp_path, "Abuse028_x264_clip.npy", name="test.list"), root)
-    options = importing.Options(dataset="ucf")
-    smaller = listed(tmp_path, *names[:2], folder="", name="small.list")
-    summary = selecting.select(smaller, [tmp_path / "set"], tmp_path / "s.jsonl", options)
-    assert (summary.status, summary.kept, summary.named) == (0, 2, 3)
-    view = records.reader(tmp_path / "set", where=records.read_selection(tmp_path / "s.jsonl"))
-    assert sorted(view.ids) == ["1", "Abuse001_x264"]
-    rows = {row["id"]: row for row in records.read_jsonl(tmp_path / "s.jsonl")}
-    assert rows["301"] == {"id": "301", "keep": False, "reasons": ["not in small.list"]} and "Abuse028_x264" not in rows
-
-
-def test_a_selection_of_videos_that_are_not_there_names_them(tmp_path):
-    root = write(tmp_path / "root", TRAIN)
-    run(tmp_path, listed(tmp_path, *(f"{n}.npy" for n in TRAIN)), root)
-    more = listed(tmp_path, *(f"{n}.npy" for n in [*TRAIN, "Abuse003_x264", "Abuse004_x264"]), name="more.list")
-    out = tmp_path / "out" / "s.jsonl"
-    with pytest.raises(FileNotFoundError, match="2 of its 4 videos are not in .*set: Abuse003_x264, Abuse004_x264"):
-        selecting.select(more, [tmp_path / "set"], out, importing.Options(dataset="ucf"))
-    assert not out.exists()
-    options = importing.Options(dataset="ucf", skip_missing=True)
-    summary = selecting.select(more, [tmp_path / "set"], out, options)
-    assert summary.status == 1 and len(records.read_jsonl(out.with_name("errors.jsonl"))) == 2
-    run(tmp_path, more, write(root, ["Abuse003_x264", "Abuse004_x264"]))
-    assert selecting.select(more, [tmp_path / "set"], out, options).status == 0
-    assert not out.with_name("errors.jsonl").exists()
-
-
-def test_a_selection_that_contradicts_the_set_is_refused(tmp_path):
-    root = write(tmp_path / "root", ["walk", "fall"])
-    run(tmp_path, listed(tmp_path, "walk.npy 0", "fall.npy 1"), root, dataset="folder")
-    other = listed(tmp_path, "walk.npy 1", name="other.list")
-    with pytest.raises(ValueError, match="gives walk as {'label': 1, .* use the set made of this data"):
-        selecting.select(other, [tmp_path / "set"], tmp_path / "s.jsonl", importing.Options(dataset="folder"))
