@@ -16,23 +16,25 @@ CASES = [
     cases.Case("tevad", "paper", 64, 5, "add", pairs=4, text=32),
     cases.Case("rtfm", "paper", 64, 5, pairs=4),
 ]
+# What the program has and the paper does not name, at the coefficients that match it for 32 pairs.
+EXTRA = {"magnitude": 1e-4, "smoothness": 2.6e-2, "sparsity": 3.2e-2}
 EVERY = [pytest.param(c, marks=pytest.mark.xdist_group(str(c)), id=str(c)) for c in CASES]
 
 
-@functools.lru_cache(maxsize=1)
-def detector(case):
+@functools.lru_cache
+def detector(case, switches=()):
     with tempfile.TemporaryDirectory() as folder:
-        return case.load(cases.save(case.network(), f"{folder}/best.pkl"))
+        return case.load(cases.save(case.network(), f"{folder}/best.pkl"), **dict(switches))
 
 
-def ours(case, weight, flags=None, ssls="per_sample", statistics="frozen", visual=None, text=None):
-    made = detector(case)
-    if statistics == "batch":  # which moves the running ones
-        detector.cache_clear()
-    given = case.videos() if visual is None else (visual, text)
+def ours(case, weight, flags=None, ssls="per_sample", videos=None, statistics="frozen", extra=None):
+    # A step on batch statistics moves the running ones: the detector must be a new one.
+    made = (detector if statistics == "frozen" else detector.__wrapped__)(case, tuple((extra or {}).items()))
+    visual, text = videos or case.videos()
     return training.loss_and_gradients(
         made,
-        *given,
+        visual,
+        text,
         synthetic=case.flags() if flags is None else flags,
         ssls=ssls,
         synthetic_weight=weight,
@@ -40,20 +42,16 @@ def ours(case, weight, flags=None, ssls="per_sample", statistics="frozen", visua
     )
 
 
-def theirs(case, weight, flags=None, statistics="frozen", visual=None, text=None):
+def theirs(case, weight, videos=None, statistics="frozen", extra=None):
     """(terms, gradients, gaps) in float64, the whole batch at once."""
-    given = case.videos() if visual is None else (visual, text)
-    visual, text, bank = cases.tensors(*given, case.bank())
+    visual, text, bank = cases.tensors(*(videos or case.videos()), case.bank())
     network = case.network().double().train(statistics == "batch")
-    w = paper.weights(case.flags() if flags is None else flags, weight)
+    w = paper.weights(case.flags(), weight)
     outputs = network(visual, text)
-    values = {n: t.value for n, t in paper.terms(case.name, outputs, w, text, bank).items()}
+    values = {n: t.value for n, t in paper.terms(case.name, outputs, w, text, bank, extra).items()}
     sum(values.values()).backward()
-    return (
-        {n: float(v.detach()) for n, v in values.items()},
-        cases.gradients(network),
-        paper.gaps(outputs, w, text, bank),
-    )
+    numbers = {n: float(v.detach()) for n, v in values.items()}
+    return numbers, cases.gradients(network), paper.gaps(outputs, w, text, bank)
 
 
 def assert_selections_are_clear(gaps):
@@ -61,11 +59,12 @@ def assert_selections_are_clear(gaps):
 
 
 @pytest.mark.parametrize("case", EVERY)
-@pytest.mark.parametrize("statistics", ["frozen", "batch"])
-def test_terms_and_gradients(case, statistics):
-    terms, gradients, gaps = theirs(case, 0.5, statistics=statistics)
+@pytest.mark.parametrize(("statistics", "extra"), [("frozen", {}), ("batch", EXTRA)], ids=["frozen", "batch-extra"])
+def test_terms_and_gradients(case, statistics, extra):
+    terms, gradients, gaps = theirs(case, 0.5, None, statistics, extra)
     assert_selections_are_clear(gaps)
-    result = ours(case, 0.5, statistics=statistics)
+    result = ours(case, 0.5, statistics=statistics, extra=extra)
+    assert terms.keys() >= {"classification", *extra}
     cases.assert_terms_agree(result.terms, terms)
     np.testing.assert_allclose(result.loss, sum(terms.values()), rtol=1e-5)
     cases.assert_gradients_agree(result.gradients, gradients)
@@ -128,13 +127,13 @@ def test_at_lambda_0_nothing_of_a_synthetic_video_counts(case):
         visual[i] = 5 * rng.normal(size=visual[i].shape)
         if text is not None:
             text[i] = 5 * rng.normal(size=text[i].shape)
-    other = ours(case, 0.0, visual=visual, text=text)
+    other = ours(case, 0.0, videos=(visual, text))
     assert first.terms == other.terms
     # Gradients of the rest are summed in the same places; only what is multiplied by 0 differs.
     cases.assert_gradients_agree(first.gradients, {n: v.astype(np.float64) for n, v in other.gradients.items()})
 
 
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", EVERY[::2])
 def test_lambda_1_equals_off(case):
     one, off = ours(case, 1.0), ours(case, 0.3, ssls="off")
     cases.assert_terms_agree(one.terms, off.terms)
@@ -159,7 +158,7 @@ def test_one_text_for_all_flags_nothing_and_leaves_the_prompt_loss_out():
     case = CASES[0]
     visual, text = case.videos()
     text[:] = text[0, 0]
-    result = ours(case, 0.5, visual=visual, text=text)
+    result = ours(case, 0.5, videos=(visual, text))
     assert result.terms["multi_prompt"] == 0
     assert all(np.isfinite(v).all() for v in result.gradients.values())
 
@@ -167,12 +166,35 @@ def test_one_text_for_all_flags_nothing_and_leaves_the_prompt_loss_out():
 def test_fewer_flagged_snippets_than_prompts_are_taken_as_they_are():
     case = CASES[0]
     visual, text = case.videos()
-    text[case.pairs :] *= 1  # lengths do not matter, only directions
     rng = np.random.default_rng(3)
     plain = rng.normal(size=case.text).astype(np.float32)
     text[case.pairs :] = plain + 0.01 * rng.normal(size=text[case.pairs :].shape)
     text[case.pairs, 7], text[-1, 11] = case.bank()[1] * 2, case.bank()[2] + 0.1 * plain
-    terms, gradients, _ = theirs(case, 0.5, visual=visual, text=text)
-    result = ours(case, 0.5, visual=visual, text=text)
+    terms, gradients, _ = theirs(case, 0.5, videos=(visual, text))
+    result = ours(case, 0.5, videos=(visual, text))
     cases.assert_terms_agree(result.terms, terms)
     cases.assert_gradients_agree(result.gradients, gradients)
+
+
+def test_rtfm_of_gvvad_takes_weights_per_sample_too():
+    case = cases.Case("rtfm", "gvvad", 64, 5, pairs=4)
+    visual, _ = cases.tensors(*case.videos())
+    network = case.network().double().eval()
+    outputs, w = network(visual), paper.weights(case.flags(), 0.5)
+    chosen = outputs.magnitudes.topk(released.K, dim=1).indices
+    labels = (torch.arange(8) >= 4).double()
+    rows = paper.cross_entropy(outputs.scores.gather(1, chosen).mean(1), labels)
+    values = {"classification": paper.Term(rows, w).value, "magnitude": paper.magnitude(outputs, w).value}
+    sum(values.values()).backward()
+    result = ours(case, 0.5)
+    cases.assert_terms_agree(result.terms, {n: v.detach() for n, v in values.items()})
+    cases.assert_gradients_agree(result.gradients, cases.gradients(network))
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [("lap", "official"), ("lap", "gvvad"), ("tevad", "official"), ("tevad", "gvvad"), ("rtfm", "official")],
+)
+def test_weights_per_sample_are_refused_where_a_term_is_one_number_over_a_half(name, variant):
+    with pytest.raises(ValueError, match="SSLS"):
+        ours(cases.Case(name, variant, pairs=2, visual=8, text=8), 0.5)

@@ -13,20 +13,20 @@ from gvvad_jax import detectors, training  # noqa: E402
 from tests.parity import cases, released  # noqa: E402
 
 WEIGHT = 0.5
-# Seeds that keep every selection over five steps (RTFM's and TEVAD's by 1e-3, LAP's ranks by 6e-5).
+# Seeds that keep every selection over five steps (by 6e-5 or more), and no ReLU that matters within 2e-6 of its corner.
 SMALL = [
     cases.Case("lap", "official", 64, 5, "concat", seed=5),
     cases.Case("lap", "gvvad", 32, 10, "add", pairs=3, text=32, seed=2),
-    cases.Case("lap", "official", 32, 5, "product", pairs=3),
+    cases.Case("lap", "official", 32, 5, "product", pairs=3, seed=5),
     cases.Case("lap", "gvvad", 64, 10, "add_up", seed=2),
     cases.Case("tevad", "official", 32, 10, "add", pairs=3, seed=2),
     cases.Case("tevad", "official", 64, 5, "product", seed=5),
-    cases.Case("tevad", "gvvad", 64, 5, "concat", text=32, seed=5),
+    cases.Case("tevad", "gvvad", 64, 5, "concat", text=32, seed=4),
     cases.Case("rtfm", "official", 32, 10, pairs=3, seed=1),
     cases.Case("rtfm", "official", 64, 5, seed=5),
     cases.Case("rtfm", "gvvad", 64, 10, seed=2),
 ]
-FULL = [cases.Case("lap", "official", 64, 5, visual=768, text=768, prompts=8)]
+FULL = [cases.Case("lap", "official", 64, 5, visual=768, text=768, prompts=8, seed=5)]
 
 
 def grouped(chosen):
@@ -65,7 +65,7 @@ def reference(case, network):
     return {n: scale(case) * float(t.detach()) for n, t in terms.items()}, released.gaps(outputs, text, bank)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache
 def both(case):
     """Both programs' first step."""
     detector, network = load(case), case.network().double()
