@@ -50,6 +50,8 @@ def loss_and_gradients(
     flags = np.zeros(count, np.int32) if synthetic is None else np.asarray(synthetic)
     if flags.shape != (count,) or not np.isin(flags, (0, 1)).all():
         raise ValueError(f"synthetic holds {flags.tolist()}; give a 0 or 1 for each of the {count} videos.")
+    if not (np.isfinite(synthetic_weight) and synthetic_weight >= 0):
+        raise ValueError(f"synthetic_weight is {synthetic_weight}; give a λ of 0 or more.")
     mode = detectors.ssls_mode(detector, ssls)
     text = text if detectors.reads_text(detector.name) else None
     if detectors.reads_text(detector.name):

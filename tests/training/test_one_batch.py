@@ -83,6 +83,7 @@ def test_adam_goes_on_from_its_state_and_leaves_parameters_without_gradients(vis
         ({"synthetic": [0, 1]}, r"synthetic holds \[0, 1\]"),
         ({"synthetic": [0, 1, 2, 0]}, "give a 0 or 1"),
         ({"ssls": "both"}, "SSLS mode 'both'"),
+        ({"synthetic_weight": -0.5}, "synthetic_weight is -0.5"),
         ({"statistics": "running"}, "statistics is 'running'"),
     ],
 )
