@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gvvad_jax import datasets, program, records
+from gvvad_jax.datasets.entry import NORMAL
 from gvvad_jax.features.published import layouts, lists, places
 from gvvad_jax.records import manifest
 
@@ -158,20 +159,19 @@ def _located(
     index = places.Index(root)
     texts = places.Index(text_root, (".npy",)) if text_root is not None else None
     together = {"auto": None, "crop_files": True}.get(options.layout, False)
+    where = str(root) if text_root is None else f"{root} and {text_root}"
     jobs, missing, left_out = [], [], {}
     for video in videos:
-        paths, lacking = index.of_video(video, together)
+        paths, absent = index.of_video(video, together)
         text = texts.text(video) if texts is not None else None
-        if texts is not None and text is None:
-            lacking = [*lacking, places.text_stems(video)[0]]
-        if lacking:
-            missing += lacking
-            where = f"{root} and {text_root}" if text_root is not None else str(root)
-            left_out[video.id] = f"no file {', '.join(lacking)} under {where}"
-        if paths and all(stem == places.text_stems(video)[0] for stem in lacking):
+        if paths and not absent:
             jobs.append(_Job(video, tuple(paths), text))
+        if texts is not None and text is None:
+            absent = [*absent, places.text_stems(video)[0]]
+        if absent:
+            missing += absent
+            left_out[video.id] = f"no file {', '.join(absent)} under {where}"
     if missing and not options.skip_missing:
-        where = f"{root} and {text_root}" if text_root is not None else str(root)
         raise FileNotFoundError(
             f"{list_path}: {len(missing)} files of its {len(videos)} videos are missing under {where}: "
             f"{', '.join(missing)}; add them, or leave them out knowingly with --skip_missing."
@@ -214,7 +214,7 @@ def _feature(job: _Job, plan: layouts.Plan, root: Path, options: Options) -> Cal
             num_frames=num_frames,
             snippet_frames=plan.snippet_frames,
             visual=visual,
-            category=entry.category if entry else "Normal" if video.label == 0 else "",
+            category=entry.category if entry else NORMAL if video.label == 0 else "",
             fps=entry.fps if entry else None,
             intervals=intervals,
             encoder={"name": options.encoder_name} if options.encoder_name else {},

@@ -40,18 +40,19 @@ class Index:
             found = [(line.stem, self.one(line.stem)) for line in video.lines]
             return [path for _, path in found if path], [stem for stem, path in found if path is None]
         stem = video.lines[0].stem
-        whole = None if together else self.one(stem)
-        crops = {} if together is False else self.crops.get(lists.bare(stem), {})
-        if crops and not together and max(crops) + 1 not in lists.CROPS:
-            crops = {}  # walk__1 beside walk may be another video
-        if crops and (whole is None or 0 not in crops):
-            first = whole or self.one(stem)
-            if 0 not in crops and first is not None:  # PEL4VAD's crop 0 has no number
-                crops = {0: [first], **crops}
-            absent = [f"{lists.bare(stem)}__{i}" for i in range(max(crops)) if i not in crops]
-            paths = [self._single(stem, crops[i]) for i in sorted(crops)]
-            return [path for path in paths if path], absent
-        return ([whole], []) if whole else ([], [stem])
+        whole = self.one(stem)
+        crops = {} if together is False else dict(self.crops.get(lists.bare(stem), {}))
+        if not crops:
+            return ([whole], []) if whole else ([], [stem])
+        count = max(crops) + 1
+        if whole and not together and (0 in crops or count not in lists.CROPS):
+            return [whole], []  # walk__1 beside walk may be another video
+        if whole and 0 not in crops:
+            crops[0] = [whole]  # PEL4VAD's crop 0 has no number
+        if not together:
+            count = min((n for n in lists.CROPS if n >= count), default=count)
+        paths = [self._single(stem, crops[i]) for i in sorted(crops)]
+        return [path for path in paths if path], [f"{lists.bare(stem)}__{i}" for i in range(count) if i not in crops]
 
     def text(self, video: lists.Video) -> Path | None:
         """The file of a video's sentence vectors under one of the names in use."""

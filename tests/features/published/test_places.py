@@ -68,6 +68,9 @@ def test_a_list_of_videos_finds_a_file_a_crop(tmp_path, first, count):
 def test_a_crop_that_lacks_is_named(tmp_path):
     index = files(tmp_path / "root", *(f"Abuse001_x264__{i}.npy" for i in range(10) if i != 7))
     assert index.of_video(video(tmp_path, "Abuse001_x264.npy"))[1] == ["Abuse001_x264__7"]
+    fewer = files(tmp_path / "fewer", *(f"Abuse001_x264__{i}.npy" for i in range(9)))
+    assert fewer.of_video(video(tmp_path, "Abuse001_x264_i3d.npy"))[1] == ["Abuse001_x264__9"]
+    assert fewer.of_video(video(tmp_path, "Abuse001_x264_i3d.npy"), together=True)[1] == []
     listed = video(tmp_path, *(f"Abuse001_x264__{i}.npy" for i in range(10)))
     paths, missing = index.of_video(listed)
     assert len(paths) == 9 and missing == ["Abuse001_x264__7"]
