@@ -5,6 +5,7 @@ shapes. Then threads read, check and write a video each; a video that fails is a
 """
 
 import contextlib
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,7 +81,12 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
     if options.workers < 1:
         raise ValueError(f"--workers={options.workers}; at least 1 is needed.")
     videos, notes = lists.videos(list_path, options.dataset, options.split)
-    _refuse_conflicts(out, videos, list_path)
+    there_already = records.reader(out) if (out / manifest.NAME).exists() else None
+    if there_already is not None and there_already.kind == "feature":
+        _refuse_conflicts(there_already, videos, list_path)
+        if options.layout == "auto":  # a short list may not tell what the set it is added to has told
+            kept_layout = there_already.manifest["options"].get("layout", "auto")
+            options = dataclasses.replace(options, layout=kept_layout)
     jobs, left_out = _located(list_path, videos, root, text_root, options)
     plan, rows, unreadable = _planned(jobs, options.layout)
     jobs = [job for job in jobs if job.video.id not in unreadable]
@@ -91,7 +97,7 @@ def import_features(list_path: Path, root: Path, out: Path, options: Options, te
     remarks: dict[str, list[str]] = {}
     with contextlib.suppress(_Nothing), _features(out, options, plan) as features:
         there = sum(id in features for id in ids)
-        _refuse_unfinished(out, features, ids)
+        _refuse_unfinished(features, set(there_already.ids) if there_already else set(), ids)
         for id, reason in (left_out | unreadable).items():
             errors.add(id, reason)
         with contextlib.suppress(_Nothing), _texts(out, options, text_root) as texts:
@@ -289,28 +295,25 @@ def _done(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Job, records.
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _refuse_conflicts(out: Path, videos: Sequence[lists.Video], list_path: Path) -> None:
-    if not (out / manifest.NAME).exists():
-        return
-    rows = {row["id"]: row for row in records.reader(out).rows if "split" in row}
+def _refuse_conflicts(reader: records.Reader, videos: Sequence[lists.Video], list_path: Path) -> None:
+    rows = {row["id"]: row for row in reader.rows}
     for video in videos:
         row = rows.get(video.id)
         here = {"split": video.split, "label": video.label, "synthetic": video.synthetic}
         if row and any(row[key] != value for key, value in here.items()):
             there = {key: row[key] for key in here}
             raise ValueError(
-                f"{out} has {video.id} already, as {there}, but {list_path} gives {here}; name another folder."
+                f"{reader.path} has {video.id} already, as {there}, but {list_path} gives {here}; name another folder."
             )
 
 
-def _refuse_unfinished(out: Path, writer: records.Writer, ids: set[str]) -> None:
+def _refuse_unfinished(writer: records.Writer, finished: set[str], ids: set[str]) -> None:
     """What a killed import of another list left would be taken for a whole set."""
-    finished = set(records.reader(out).ids) if (out / manifest.NAME).exists() else set()
     strangers = sorted(set(writer.done) - finished - ids)
     if strangers:
         raise ValueError(
-            f"{out} holds an unfinished import of another list ({lists.some(strangers, 3)}); run that one to its end "
-            "first, or name another folder."
+            f"{writer.path} holds an unfinished import of another list ({lists.some(strangers, 3)}); run that one to "
+            "its end first, or name another folder."
         )
 
 

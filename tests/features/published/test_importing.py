@@ -117,6 +117,18 @@ def test_another_list_adds_to_a_finished_set_and_a_contradiction_is_refused(tmp_
     assert records.reader(tmp_path / "set").digest == before
 
 
+def test_a_list_added_to_a_set_is_read_as_the_set_was(tmp_path):
+    root = write(tmp_path / "root", ["Abuse001_x264"], rows=10, crops=7)
+    write(root, ["Abuse028_x264"], rows=10, crops=10)  # [C, T, F] of ten snippets: by itself it might be either
+    test = listed(tmp_path, "Abuse028_x264.npy", name="test.list")
+    with pytest.raises(ValueError, match="give --layout=time_first or --layout=crops_first"):
+        run(tmp_path, test, root)
+    run(tmp_path, listed(tmp_path, "Abuse001_x264.npy"), root)
+    assert run(tmp_path, test, root).shape == "[T, 10, 6] read as crops_first"
+    record = records.reader(tmp_path / "set").by_id("Abuse028_x264")
+    assert np.array_equal(record.visual, np.swapaxes(array("Abuse028_x264", rows=10), 0, 1))
+
+
 def test_what_a_killed_import_of_another_list_left_is_no_whole_set(tmp_path):
     root = write(tmp_path / "root", [*TRAIN, "Abuse028_x264"])
     options = {"dataset": "ucf", "layout": "time_first", "encoder_name": ""}
