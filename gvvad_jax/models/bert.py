@@ -1,0 +1,233 @@
+"""BERT (Devlin et al., 2019) as a sentence encoder: token ids to one vector a sentence.
+
+Post-norm layers, learned absolute positions, token type 0 throughout. `load` reads a folder in the Hugging Face layout,
+such as all-MiniLM-L6-v2 or sup-simcse-bert-base-uncased, with every tensor accounted for.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Shaped
+
+from gvvad_jax.weights import folder, tables
+
+POOLINGS = ("pooler", "cls", "mean")
+WHAT = "a BERT sentence encoder"
+# Heads of pretraining that files carry beside the encoder; no vector depends on them.
+UNUSED = re.compile(r"cls\.(predictions|seq_relationship)\.|(bert\.)?embeddings\.position_ids$")
+# float32 all the way also on accelerators, whose default would move vectors by 1e-3.
+PRECISION = lax.Precision.HIGHEST
+
+
+@dataclass(frozen=True)
+class Config:
+    """What of config.json shapes the network."""
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    positions: int
+    types: int
+    epsilon: float
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], where: str) -> "Config":
+        """From a Hugging Face config; what this network does not do is refused."""
+        wanted = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
+        for key, value in wanted.items():
+            if found.get(key, value) != value:
+                raise ValueError(f"{where}: {key} is {found[key]!r}, but this BERT is written for {value!r}.")
+        names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        try:
+            own = cls(
+                *(int(found[name]) for name in names),
+                positions=int(found["max_position_embeddings"]),
+                types=int(found["type_vocab_size"]),
+                epsilon=float(found["layer_norm_eps"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{where} lacks a size of the network ({error}); fetch it again.") from None
+        if own.heads < 1 or own.width % own.heads:
+            raise ValueError(f"{where}: {own.width} columns do not divide over {own.heads} heads; fetch it again.")
+        return own
+
+
+class Linear(nnx.Module):
+    """A dense layer with bias."""
+
+    def __init__(self, inputs: int, outputs: int):
+        self.kernel = nnx.Param(jnp.zeros((inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: Float[Array, "*places inputs"]) -> Float[Array, "*places outputs"]:
+        """Not activated."""
+        return jnp.matmul(x, self.kernel[...], precision=PRECISION) + self.bias[...]
+
+
+class Norm(nnx.Module):
+    """Layer normalisation over the last axis, with the biased variance."""
+
+    def __init__(self, width: int, epsilon: float):
+        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
+        self.epsilon = epsilon
+
+    def __call__(self, x: Float[Array, "*places width"]) -> Float[Array, "*places width"]:
+        """Two passes: E[x²] − E[x]² would lose what epsilon 1e-12 leaves."""
+        centred = x - x.mean(-1, keepdims=True)
+        deviation = jnp.sqrt(jnp.square(centred).mean(-1, keepdims=True) + self.epsilon)
+        return centred / deviation * self.scale[...] + self.bias[...]
+
+
+class Attention(nnx.Module):
+    """Every token looks at every token that the mask keeps; then projection, residual and norm."""
+
+    def __init__(self, config: Config):
+        self.query, self.key, self.value, self.output = (Linear(config.width, config.width) for _ in range(4))
+        self.norm = Norm(config.width, config.epsilon)
+        self.heads = config.heads
+
+    def __call__(self, x: Float[Array, "n tokens width"], mask: Shaped[Array, "n tokens"]) -> Array:
+        """[n, tokens, width]."""
+        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+        scores = jnp.einsum("nqhd,nkhd->nhqk", query, key, precision=PRECISION) / query.shape[-1] ** 0.5
+        # A finite floor: a row without any token then gets some mean, not NaN.
+        scores = jnp.where(mask[:, None, None, :].astype(bool), scores, jnp.finfo(scores.dtype).min)
+        mixed = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), value, precision=PRECISION)
+        return self.norm(x + self.output(mixed.reshape(x.shape)))
+
+    def _split(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:2], self.heads, -1)
+
+
+class Layer(nnx.Module):
+    """Attention, then two dense layers with gelu (by erf) between them; each with residual and norm."""
+
+    def __init__(self, config: Config):
+        self.attention = Attention(config)
+        self.inner, self.outer = Linear(config.width, config.inner), Linear(config.inner, config.width)
+        self.norm = Norm(config.width, config.epsilon)
+
+    def __call__(self, x: Float[Array, "n tokens width"], mask: Shaped[Array, "n tokens"]) -> Array:
+        """[n, tokens, width]."""
+        x = self.attention(x, mask)
+        return self.norm(x + self.outer(jax.nn.gelu(self.inner(x), approximate=False)))
+
+
+class Bert(nnx.Module):
+    """Token ids to the last layer's states, and these to sentence vectors."""
+
+    def __init__(self, config: Config, has_pooler: bool = True):
+        self.config = config
+        self.words = nnx.Param(jnp.zeros((config.vocabulary, config.width)))
+        self.places = nnx.Param(jnp.zeros((config.positions, config.width)))
+        self.types = nnx.Param(jnp.zeros((config.types, config.width)))
+        self.norm = Norm(config.width, config.epsilon)
+        self.layers = nnx.List([Layer(config) for _ in range(config.layers)])
+        self.pooler = nnx.data(Linear(config.width, config.width) if has_pooler else None)
+
+    def __call__(
+        self, ids: Shaped[Array | np.ndarray, "n tokens"], mask: Shaped[Array | np.ndarray, "n tokens"]
+    ) -> Float[Array, "n tokens width"]:
+        """The last layer's states; `mask` is 1 at tokens, 0 at padding, whose states mean nothing."""
+        if ids.shape[1] > self.config.positions:
+            raise ValueError(
+                f"sentences of {ids.shape[1]} tokens, but this BERT has {self.config.positions} positions; cut them."
+            )
+        x = self.embed(ids)
+        for layer in self.layers:
+            x = layer(x, jnp.asarray(mask))
+        return x
+
+    def embed(self, ids: Shaped[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
+        """Word, position and type 0 (whose row is added too: it is no zero), normalised."""
+        words = self.words[...][jnp.asarray(ids)]
+        return self.norm(words + self.types[...][0] + self.places[...][: ids.shape[1]])
+
+    def pool(
+        self, states: Float[Array, "n tokens width"], mask: Shaped[Array | np.ndarray, "n tokens"], pooling: str
+    ) -> Float[Array, "n width"]:
+        """One vector a sentence, of no certain length."""
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling={pooling!r}; it is one of {', '.join(POOLINGS)}.")
+        if pooling == "mean":
+            kept = jnp.asarray(mask)[..., None].astype(states.dtype)
+            return (states * kept).sum(1) / jnp.maximum(kept.sum(1), 1e-9)
+        if pooling == "cls":
+            return states[:, 0]
+        if self.pooler is None:
+            raise ValueError("pooling='pooler', but these weights hold no pooler; use 'mean' or 'cls'.")
+        return jnp.tanh(self.pooler(states[:, 0]))
+
+    def sentence_vectors(
+        self,
+        ids: Shaped[Array | np.ndarray, "n tokens"],
+        mask: Shaped[Array | np.ndarray, "n tokens"],
+        pooling: str = "pooler",
+    ) -> Float[Array, "n width"]:
+        """`mean`: over the mask, [CLS] and [SEP] included, of unit length; `cls` and `pooler`: as they come."""
+        vectors = self.pool(self(ids, mask), mask, pooling)
+        return unit(vectors) if pooling == "mean" else vectors
+
+
+def unit(vectors: Float[Array, "n width"]) -> Float[Array, "n width"]:
+    """Of length 1; a zero vector stays."""
+    return vectors / jnp.maximum(jnp.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def load(path: str | Path) -> Bert:
+    """The network in a folder of config.json and weights; a tensor too many or too few is a ValueError."""
+    path = Path(path)
+    config = Config.of(folder.config(path, "bert", WHAT), str(path / "config.json"))
+    arrays = folder.read(path)
+    heads = sorted(name for name in arrays if name.startswith("cls."))
+    if heads:
+        logging.info("%s: %d tensors of pretraining heads are not used", path, len(heads))
+    prefix = "bert." if "bert.embeddings.word_embeddings.weight" in arrays else ""
+    has_pooler = f"{prefix}pooler.dense.weight" in arrays
+    model = nnx.eval_shape(lambda: Bert(config, has_pooler))
+    tables.fill(model, arrays, table(config, arrays, prefix, has_pooler), origin=str(path))
+    return model
+
+
+def table(config: Config, arrays: Mapping[str, Any], prefix: str = "", has_pooler: bool = True) -> list[tables.Row]:
+    """From the published names to ours; `arrays` says which of two spellings norms have, and which heads there are."""
+    old = f"{prefix}embeddings.LayerNorm.gamma" in arrays
+    gain, shift = ("gamma", "beta") if old else ("weight", "bias")
+
+    def norm(theirs: str, ours: str) -> list[tables.Row]:
+        return [
+            tables.Row(f"{ours}.scale", (f"{prefix}{theirs}.{gain}",)),
+            tables.Row(f"{ours}.bias", (f"{prefix}{theirs}.{shift}",)),
+        ]
+
+    def linear(theirs: str, ours: str) -> list[tables.Row]:
+        return [
+            tables.Row(f"{ours}.kernel", (f"{prefix}{theirs}.weight",), np.transpose),
+            tables.Row(f"{ours}.bias", (f"{prefix}{theirs}.bias",)),
+        ]
+
+    rows = [tables.Row(None, (name,)) for name in sorted(arrays) if UNUSED.match(name)]
+    for theirs, ours in (("word", "words"), ("position", "places"), ("token_type", "types")):
+        rows.append(tables.Row(ours, (f"{prefix}embeddings.{theirs}_embeddings.weight",)))
+    rows += norm("embeddings.LayerNorm", "norm")
+    for i in range(config.layers):
+        theirs, ours = f"encoder.layer.{i}", f"layers.{i}"
+        for name in ("query", "key", "value"):
+            rows += linear(f"{theirs}.attention.self.{name}", f"{ours}.attention.{name}")
+        rows += linear(f"{theirs}.attention.output.dense", f"{ours}.attention.output")
+        rows += norm(f"{theirs}.attention.output.LayerNorm", f"{ours}.attention.norm")
+        rows += linear(f"{theirs}.intermediate.dense", f"{ours}.inner")
+        rows += linear(f"{theirs}.output.dense", f"{ours}.outer")
+        rows += norm(f"{theirs}.output.LayerNorm", f"{ours}.norm")
+    return rows + (linear("pooler.dense", "pooler") if has_pooler else [])
