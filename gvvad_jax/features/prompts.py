@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Num
 
 from gvvad_jax import records
+from gvvad_jax.datasets import text
+from gvvad_jax.features import sentences as sentence_vectors
 from gvvad_jax.features.published import layouts
 
 
@@ -65,6 +67,21 @@ def import_array(source: str | Path, out: str | Path, text_encoder_name: str) ->
     vectors = _checked(layouts.load(source, source.stem), (), str(source))
     write_bank(out, vectors, (), {"name": text_encoder_name} if text_encoder_name else {})
     return Bank(vectors, (), text_encoder_name)
+
+
+def embed(source: str | Path, out: str | Path, weights: str | Path | None = None, text_encoder_name: str = "") -> Bank:
+    """Makes a bank of a text file, a prompt a line (blank lines are none), with the sentence encoder in `weights`."""
+    source = Path(source)
+    if not source.is_file():
+        raise FileNotFoundError(f"no file {source}; name a text file with a prompt a line.")
+    prompts = [line for _, line in text.lines(source)]
+    if not prompts:
+        raise ValueError(f"{source} is empty; write a prompt a line.")
+    encoder = sentence_vectors.create(weights)
+    identity = encoder.identity | ({"name": text_encoder_name} if text_encoder_name else {})
+    vectors = encoder(prompts)
+    write_bank(out, vectors, prompts, identity)
+    return Bank(vectors, tuple(prompts), identity["name"])
 
 
 def _checked(

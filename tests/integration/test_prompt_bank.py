@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gvvad_jax.features import prompts
+from gvvad_jax.features import prompts, sentences
+from tests.features import bert_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,9 @@ def test_a_published_array_becomes_a_bank(tmp_path):
     [
         ([], "give either --npy"),
         (["--npy=NPY"], "--out is missing"),
-        (["--sentences=NPY", "--out=OUT"], "comes with a later version"),
+        (["--npy=NPY", "--text_weights=NPY", "--out=OUT"], "--text_weights embeds --sentences"),
+        (["--sentences=absent.txt", "--out=OUT"], "no file absent.txt"),
+        (["--sentences=NPY", "--out=OUT"], "expected text in UTF-8"),
         (["--npy=NPY", "--sentences=NPY", "--out=OUT"], "give either --npy"),
         (["--npy=absent.npy", "--out=OUT"], "no file absent.npy"),
         (["--npy=NPY", "--out=OUT", "--nope=1"], "nope"),
@@ -49,6 +52,17 @@ def test_what_cannot_run_is_one_sentence_and_nothing_written(tmp_path, flags, se
     assert done.returncode == 2 and sentence in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
     assert not (tmp_path / "bank.npz").exists()
+
+
+def test_sentences_become_a_bank_of_their_vectors(tmp_path):
+    weights = bert_folder.make(tmp_path / "small-bert")
+    (tmp_path / "words.txt").write_text("two people fight\n\n  a car burns\n")
+    done = run(f"--sentences={tmp_path / 'words.txt'}", f"--text_weights={weights}", f"--out={tmp_path / 'bank.npz'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 prompts of width 16, sentence encoder small-bert")
+    bank = prompts.read_bank(tmp_path / "bank.npz")
+    assert bank.sentences == ("two people fight", "a car burns") and bank.encoder == "small-bert"
+    np.testing.assert_allclose(bank.vectors, sentences.create(weights)(list(bank.sentences)), atol=1e-6)
 
 
 def test_help_shows_a_runnable_example_first():

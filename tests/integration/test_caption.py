@@ -1,0 +1,52 @@
+"""tools/caption.py as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gvvad_jax import records
+from tests.features import bert_folder
+from tests.features.test_captions import DRAWN, video
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*flags):
+    command = [sys.executable, str(ROOT / "tools" / "caption.py"), *map(str, flags)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "tests")
+
+
+def test_captions_of_a_video_set_become_a_text_set(tmp_path):
+    with records.writer(tmp_path / "clips", "video", shards=1) as w:
+        w.add(video("a", captions=DRAWN))
+        w.add(video("b"))
+    weights = bert_folder.make(tmp_path / "small-bert")
+    done = run(f"--videos={tmp_path / 'clips'}", f"--text_weights={weights}", f"--out={tmp_path / 'text'}")
+    assert done.returncode == 1 and "b: its record carries no captions" in done.stderr, done.stderr
+    assert done.stdout.startswith("1 videos made, 7 sentences, 1 failed (errors.jsonl)")
+    assert "(small-bert, 16 columns)" in done.stdout
+    assert records.reader(tmp_path / "text")[0].vectors.shape == (7, 16)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ([], "--out is missing"),
+        (["--out=OUT"], "give --videos (a video set), --captions"),
+        (["--out=OUT", "--root=OUT"], "this version has no captioner: give --captions=FILE.jsonl"),
+        (["--out=OUT", "--captions=absent.jsonl", "--text_weights=BERT"], "no file absent.jsonl"),
+        (["--out=OUT", "--captions=absent.jsonl", "--text_weights=absent"], "absent holds no config.json"),
+    ],
+)
+def test_what_cannot_run_is_one_sentence_and_nothing_written(tmp_path, flags, sentence):
+    if "--text_weights=BERT" in flags:
+        bert_folder.make(tmp_path / "bert")
+    places = {"OUT": str(tmp_path / "text"), "BERT": str(tmp_path / "bert")}
+    for name, place in places.items():
+        flags = [flag.replace(f"={name}", f"={place}") for flag in flags]
+    done = run(*flags)
+    assert done.returncode == 2 and sentence in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert not (tmp_path / "text").exists()

@@ -1,0 +1,61 @@
+"""Makes a text set: a sentence for every window of frames of each video, and its vector.
+
+  python tools/caption.py --videos=sets/clips --out=sets/clips-text
+  python tools/caption.py --captions=captions.jsonl --videos=sets/clips --out=sets/clips-text
+
+Sentences come from the records of --videos or from --captions, lines of {"<video id>": ["sentence", ...]} whose
+sentence i stands for the window that starts at frame 16 i (a captioner comes with a later version). Give the set to
+training as --config.data.text. Run again it makes what is missing. Exit status 0: no video failed; 1: some did
+(errors.jsonl); 2: it could not run.
+"""
+
+from absl import flags
+
+from gvvad_jax import datasets, program, records
+
+VIDEOS = flags.DEFINE_string("videos", None, "A video set.")
+ROOT = flags.DEFINE_string("root", None, "A folder of raw videos, which --captions names by path without ending.")
+CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, instead of the captions in the records.")
+WEIGHTS = flags.DEFINE_string("weights", None, "The folder of a captioner's weights (a later version).")
+TEXT_WEIGHTS = flags.DEFINE_string(
+    "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
+)
+WINDOW = flags.DEFINE_integer("window", 64, "Frames that a sentence is about.", 1)
+STRIDE = flags.DEFINE_integer("stride", 16, "Frames from one window's start to the next.", 1)
+OUT = flags.DEFINE_string("out", None, "The text set that is made.")
+
+
+def main(argv: list[str]) -> int:
+    """Writes the set, prints what was made and gives the exit status."""
+    if argv[1:]:
+        raise ValueError(f"{argv[1]!r} is no flag; every input has one, see --help.")
+    if not OUT.value:
+        raise ValueError("--out is missing: name the folder of the text set to make.")
+    if VIDEOS.value and ROOT.value:
+        raise ValueError("give --videos (a video set) or --root (raw files), not both.")
+    if not (VIDEOS.value or CAPTIONS.value or ROOT.value):
+        raise ValueError("give --videos (a video set), --captions (a caption file) or both, see --help.")
+
+    from gvvad_jax.features import captions, encoders, sentences
+
+    if WEIGHTS.value or (ROOT.value and not CAPTIONS.value):
+        raise ValueError(f"{captions.NO_CAPTIONER}.")
+    videos = records.reader(VIDEOS.value) if VIDEOS.value else None
+    ids = [entry.id for entry in datasets.entries("folder", ROOT.value)] if ROOT.value else None
+    encoders.use_all_cores()
+    encoder = sentences.create(TEXT_WEIGHTS.value)
+    summary = captions.write(
+        OUT.value,
+        encoder,
+        videos=videos,
+        captions=CAPTIONS.value,
+        ids=ids,
+        window=WINDOW.value,
+        stride=STRIDE.value,
+    )
+    print(f"{summary} ({encoder.identity['name']}, {encoder.width} columns)")
+    return summary.status
+
+
+if __name__ == "__main__":
+    program.run(main)
