@@ -53,7 +53,10 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A video's scores; `anchor` names its place in the page, `media` is a video file for the player, once there."""
+    """A video's scores; `anchor` names its place in the page, `media` a video file that is played over its curve.
+
+    The file must hold the frames of the scores evenly in time: the mark moves by the share of its length.
+    """
 
     id: str
     scores: Num[np.ndarray, " frames"]
@@ -88,6 +91,7 @@ class Page:
     tables: Sequence[Table] = ()
     roc: Mapping[str, Any] = field(default_factory=dict)
     curves: Sequence[Curve] = ()
+    curves_title: str = "Every video"
     curves_text: str = ""
     notes: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -98,3 +98,11 @@ def test_an_empty_page_is_a_page():
 def test_it_is_written_whole(tmp_path):
     page.write(tmp_path / "a.html", page.Page("ä"))
     assert "ä" in (tmp_path / "a.html").read_text("utf-8") and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_video_with_media_gets_a_player_over_its_curve():
+    text = a_page(curves=[page.Curve("v", np.zeros(40), "video-0", fps=20, media="a%20clip.mp4")])
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == [] and '<video src="a%20clip.mp4" controls' in text and 'class="plot plays"' in text
+    assert "<video src" not in a_page() and "plot plays" not in a_page()
