@@ -59,8 +59,16 @@ def assert_selections_are_clear(gaps):
 
 
 @pytest.mark.parametrize("case", EVERY)
-@pytest.mark.parametrize(("statistics", "extra"), [("frozen", {}), ("batch", EXTRA)], ids=["frozen", "batch-extra"])
-def test_terms_and_gradients(case, statistics, extra):
+def test_terms_and_gradients(case):
+    assert_both_agree(case, "frozen", {})
+
+
+@pytest.mark.parametrize("case", EVERY[::2])
+def test_terms_and_gradients_on_batch_statistics_with_the_terms_of_the_program(case):
+    assert_both_agree(case, "batch", EXTRA)
+
+
+def assert_both_agree(case, statistics, extra):
     terms, gradients, gaps = theirs(case, 0.5, None, statistics, extra)
     assert_selections_are_clear(gaps)
     result = ours(case, 0.5, statistics=statistics, extra=extra)
@@ -133,7 +141,7 @@ def test_at_lambda_0_nothing_of_a_synthetic_video_counts(case):
     cases.assert_gradients_agree(first.gradients, {n: v.astype(np.float64) for n, v in other.gradients.items()})
 
 
-@pytest.mark.parametrize("case", EVERY[::2])
+@pytest.mark.parametrize("case", EVERY[:1])
 def test_lambda_1_equals_off(case):
     one, off = ours(case, 1.0), ours(case, 0.3, ssls="off")
     cases.assert_terms_agree(one.terms, off.terms)
