@@ -2,9 +2,11 @@ import math
 
 import pytest
 
-from configs import base, folder, ped2, ucf
+from configs import base, folder, ped2, shanghaitech, ucf
 from gvvad_jax import detectors
 from gvvad_jax.training import settings
+
+TRAINED = ("lap", "tevad", "rtfm")
 
 
 def test_only_steps_may_grow(tmp_path):
@@ -88,7 +90,8 @@ def test_base_names_every_switch_and_coefficient_of_every_detector():
     ("module", "arg"),
     [(folder, None), (ped2, None)]
     + [(ped2, f"detector={name}") for name in ("rtfm", "tevad", "lap")]
-    + [(ucf, f"detector={d},variant={v}") for d in ("lap", "tevad", "rtfm") for v in detectors.variants(d)],
+    + [(c, f"detector={d},variant={v}") for c in (ucf, shanghaitech) for d in TRAINED for v in detectors.variants(d)]
+    + [(shanghaitech, None), (shanghaitech, "detector=linear")],
 )
 def test_configs_set_switches_that_their_detector_has(module, arg):
     config = module.get_config(arg)
@@ -104,3 +107,16 @@ def test_ucf_adds_the_programs_terms_to_the_paper_alone():
     assert all(value is None for value in official.losses.values())
     with pytest.raises(ValueError, match="config argument 'model=lap' is not one of detector=…, variant=…, features=…"):
         ucf.get_config("model=lap")
+
+
+def test_shanghaitech_masks_rows_for_the_paper_and_takes_segment_means_for_released_programs():
+    paper, official, linear = (
+        shanghaitech.get_config(arg) for arg in ("variant=paper,features=SET", "variant=official", "detector=linear")
+    )
+    assert (paper.detector, paper.data.features, paper.data.short, paper.data.segments) == ("rtfm", "SET", "mask", 64)
+    assert (official.data.short, official.data.segments, official.steps, official.batch) == ("repeat", 32, 1000, 32)
+    assert all(value is None for value in official.losses.values())
+    assert (linear.variant, linear.data.short) == (None, "mask")
+    assert {c.switches.crop_aggregation for c in (paper, official, linear)} == {"max"}, "a crop is a person"
+    with pytest.raises(ValueError, match="config argument 'data=x' is not one of"):
+        shanghaitech.get_config("data=x")
