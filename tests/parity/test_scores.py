@@ -49,16 +49,22 @@ def test_padded_videos_score_as_each_does_alone(name, tmp_path):
     case = cases.Case(name, "official", crops=5)
     network = case.network()
     detector = case.load(cases.save(network, tmp_path / "best.pkl"))
-    visual, text = case.videos(snippets=24, text_rows=25, videos=4)
-    lengths, rows = np.array([24, 20, 17, 9]), np.array([25, 19, 13, 9])
-    for i in range(4):
-        visual[i, :, lengths[i] :] = 1e3
+    visual, text = case.videos(snippets=24, videos=4)
+    lengths, rows = np.array([23, 20, 17, 9]), np.array([24, 19, 13, 9])
+    for i, (length, row) in enumerate(zip(lengths, rows, strict=True)):
+        visual[i, :, length:] = 1e3
         if text is not None:
-            text[i, rows[i] :] = -1e3
-    ours = detectors.scores(detector, visual, text, lengths, None if text is None else rows)
-    for i, length in enumerate(lengths):
-        alone = reference(network, visual[i : i + 1, :, :length], None if text is None else text[i : i + 1, : rows[i]])
-        np.testing.assert_allclose(ours[i, :length], alone[0], rtol=0, atol=1e-5, err_msg=f"video {i}")
+            text[i, max(length, row) :] = -1e3
+
+    def assert_each_as_alone(ours, rows):
+        for i, (length, row) in enumerate(zip(lengths, rows, strict=True)):
+            alone = reference(network, visual[i : i + 1, :, :length], None if text is None else text[i : i + 1, :row])
+            np.testing.assert_allclose(ours[i, :length], alone[0], rtol=0, atol=1e-5, err_msg=f"video {i}")
+
+    if text is not None:
+        assert_each_as_alone(detectors.scores(detector, visual, text, lengths, rows), rows)
+    # An array of text as long as the visual one has its lengths, where none are given.
+    assert_each_as_alone(detectors.scores(detector, visual, text, lengths), lengths)
 
 
 @pytest.mark.parametrize("name", ["lap", "rtfm"])

@@ -140,6 +140,17 @@ def test_parameters_after_one_and_after_five_adam_steps(case):
     assert_parameters_agree(detector, network, share=0.002 if case in FULL else 0.001, leave_out="non_local.W.0.bias")
 
 
+@pytest.mark.parametrize("case", grouped([SMALL[0], SMALL[4], SMALL[8]]))
+def test_the_same_in_torch_float32(case):
+    found, network = both(case), case.network()
+    terms, _ = reference(case, network)
+    cases.assert_terms_agree(found.ours.terms, terms)
+    cases.assert_gradients_agree(found.ours.gradients, cases.gradients(network))
+    statistics = detectors.to_official(found.detector)
+    for name, value in cases.buffers(network).items():
+        np.testing.assert_allclose(statistics[name], value, rtol=0, atol=2e-5, err_msg=name)
+
+
 def test_adam_alone_is_torch_adam_given_the_same_gradients():
     case = cases.Case("lap", "official", fusion="add_up", text=32)
     detector, network = load(case), case.network()
