@@ -210,8 +210,7 @@ def batch_scalar(synthetic, weight: float) -> float:
 def gaps(outputs: Outputs, text=None, prompts=None) -> dict[str, float]:
     """How far each selection is from another one: between the last chosen and the first not chosen, or between ranks.
 
-    "flags" is the distance of the nearest similarity to the threshold, "flagged" counts above the bank's rows, "hinge"
-    the distance of a triple from max's corner.
+    "flags" is the distance of the nearest similarity to the threshold, "flagged" counts above the bank's rows.
     """
     ordered = outputs.magnitudes.sort(1, descending=True).values
     found = {"magnitude": float((ordered[:, K - 1] - ordered[:, K]).min())}
