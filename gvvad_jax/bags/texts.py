@@ -32,7 +32,12 @@ class Texts(Mapping):
     @property
     def encoder(self) -> str:
         """The sentence encoder's name; empty where the sets have none."""
-        return str((self.readers[0].manifest.get("sentence_encoder") or {}).get("name") or "")
+        return str(self.identity.get("name") or "")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the sets say of their sentence encoder."""
+        return dict(self.readers[0].manifest.get("sentence_encoder") or {})
 
     def counts(self) -> dict[str, int]:
         """How many vectors each video has, from the index alone."""

@@ -197,7 +197,10 @@ def train(
         now,
         rule=config.checkpoint.rule,
         seed=config.seed,
-        extraction=stream.first.encoder,
+        extraction={
+            **stream.first.encoder,
+            **({"sentence_encoder": sets.texts.identity} if sets.texts is not None else {}),
+        },
         facts=facts,
     )
 

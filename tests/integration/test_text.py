@@ -1,5 +1,7 @@
 """A detector that reads text, from its sets to its bundle and back; what does not fit is refused before W exists."""
 
+import json
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -28,12 +30,15 @@ def trained(sets, tmp_path_factory):
     return folder, main.run(config(sets), folder)
 
 
-def test_lap_trains_on_real_and_generated_videos_and_says_which_variant(trained):
+def test_lap_trains_on_real_and_generated_videos_and_says_which_variant(trained, sets):
     folder, summary = trained
     assert (summary["detector"], summary["variant"], summary["ssls"]["mode"]) == ("lap", "paper", "per_sample")
     assert summary["switches"]["multi_prompt_by"] == "set_means"
     assert summary["metrics"]["last"]["auc"] is not None
     assert "prompts" in safetensors.numpy.load_file(folder / "bundle" / "model.safetensors")
+    described = json.loads((folder / "bundle" / "config.json").read_text())
+    named = records.reader(sets[1]).manifest["sentence_encoder"]
+    assert described["extraction"]["sentence_encoder"] == named and named["name"]
 
 
 def test_its_bundle_scores_another_set_with_text(trained, sets, tmp_path):

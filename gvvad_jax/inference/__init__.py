@@ -1,0 +1,1 @@
+"""A trained bundle on videos of one's own: scores, curves, pages."""
