@@ -106,13 +106,14 @@ class Client:
         try:
             completion = self._openai.chat.completions.create(**request)
         except openai.APITimeoutError as error:
-            self._count_unanswered(error)
-            raise Again(f"no answer within {self.service.timeout_seconds:g} s") from None
+            reached = self._was_reached(error)
+            raise Again(f"no answer within {self.service.timeout_seconds:g} s", was_reached=reached) from None
         except openai.APIStatusError as error:
             raise self._judged(error) from None
         except openai.APIConnectionError as error:
-            self._count_unanswered(error)
-            raise Again(f"no connection to {self.host}", was_reached=False) from None
+            reached = self._was_reached(error)
+            what = "the connection broke off" if reached else "no connection"
+            raise Again(f"{self.host}: {what}", was_reached=reached) from None
         except (openai.OpenAIError, ValueError):  # a body that is no JSON
             self.unanswered += 1
             raise Again(f"{self.host} sent something that is no answer of a chat service") from None
@@ -122,9 +123,11 @@ class Client:
         """`text` without the key, on one line."""
         return " ".join((text.replace(self._key, "[key]") if self._key else text).split())
 
-    def _count_unanswered(self, error: Exception) -> None:
-        """A request that never left cannot be charged."""
-        self.unanswered += type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
+    def _was_reached(self, error: Exception) -> bool:
+        """Whether the request left; one that did not cannot be charged, and is not counted."""
+        reached = type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
+        self.unanswered += reached
+        return reached
 
     def _judged(self, error: Any) -> Exception:
         status, said = error.status_code, self._said(error)

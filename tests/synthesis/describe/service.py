@@ -45,7 +45,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
-        for name, value in ({"content-type": "application/json", "content-length": str(len(body))} | headers).items():
+        headers = {"content_type": "application/json", "content_length": str(len(body))} | headers
+        for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
@@ -117,6 +118,22 @@ def drops(handler: Handler, body: dict) -> None:
     """Closes the connection without a word."""
     handler.close_connection = True
     handler.connection.close()
+
+
+def cut(handler: Handler, body: dict) -> None:
+    """Promises more than it sends."""
+    handler.send(200, b'{"choices": [', content_length="500")
+    handler.close_connection = True
+
+
+def stalls(seconds: float) -> Step:
+    """Sends the beginning of an answer and then nothing for a while."""
+
+    def step(handler: Handler, body: dict) -> None:
+        cut(handler, body)
+        time.sleep(seconds)
+
+    return step
 
 
 @contextlib.contextmanager

@@ -152,7 +152,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
 def test_an_address_where_nobody_answers_stops_at_once(tmp_path):
     with Cache(tmp_path / "c") as cache:
         asker = Client(Service(base_url="http://127.0.0.1:9/v1"), sleep=lambda seconds: None)
-        with pytest.raises(OSError, match="no connection to 127.0.0.1 after 2 attempts"):
+        with pytest.raises(OSError, match="127.0.0.1: no connection after 2 attempts; check the address"):
             list(llm.pairs(3, 0, asker, cache, 2))
 
 
