@@ -79,7 +79,7 @@ def score(
     with decode.Decoder() as decoder, _Progress(len(named)) as progress:
         for id, path in named.items():
             try:
-                scored = scorer(id, path, texts.get(id))
+                scored = scorer(id, path, _captions(texts, id))
                 _write(out / id, scored, path, scorer, decoder if players else None)
             except (ValueError, OSError) as error:
                 progress.add(0)
@@ -147,6 +147,16 @@ def build(scored: Scored, config: Mapping[str, Any], bundle: str, media: str) ->
         notes=[*scored.notes, NO_PROOF],
         details={name: str(value) for name, value in details.items() if value},
     )
+
+
+def _captions(texts: Mapping[str, list[str]], id: str) -> list[str] | None:
+    """A video's sentences by its id, or by the only id of a set (a path) that ends in it."""
+    if id in texts:
+        return texts[id]
+    ending = [other for other in texts if other.endswith(f"/{id}")]
+    if len(ending) > 1:
+        raise ValueError(f"{id}: the caption file has {ending[0]} and {ending[1]}; name one of them {id}.")
+    return texts[ending[0]] if ending else None
 
 
 def _write(folder: Path, scored: Scored, source: Path, scorer: Scorer, decoder: decode.Decoder | None) -> None:

@@ -186,6 +186,14 @@ def test_a_detector_that_reads_text_scores_with_captions(made, reading, tmp_path
     np.testing.assert_allclose(np.load(tmp_path / "out" / "scores.npz")["scores/yard #1"][:48], scores, atol=1e-5)
 
 
+def test_captions_of_a_set_are_found_by_the_end_of_a_path():
+    texts = {"test/normal/yard": ["a"], "test/gate": ["b"], "old/gate": ["c"], "gate2": ["d"]}
+    found = [clips._captions(texts, id) for id in ("yard", "gate2", "ard", "none")]
+    assert found == [["a"], ["d"], None, None]
+    with pytest.raises(ValueError, match="test/gate and old/gate; name one of them gate"):
+        clips._captions(texts, "gate")
+
+
 def test_a_detector_that_reads_text_without_captions_names_the_visual_way(made, reading, tmp_path):
     with pytest.raises(ValueError, match=r"reads text: give --captions=FILE.jsonl, or .*--config.detector=rtfm"):
         clips.score([made[0]], reading[0], tmp_path / "out")
