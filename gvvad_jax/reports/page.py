@@ -82,6 +82,59 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class Histogram:
+    """How many kept and dropped items have which value, with the limit between them where there is one."""
+
+    name: str
+    kept: Num[np.ndarray, " n"]
+    dropped: Num[np.ndarray, " m"]
+    limit: float | int | None = None
+    text: str = ""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value drawn."""
+        values = [*self.kept, *self.dropped, *([] if self.limit is None else [self.limit])]
+        return float(min(values, default=0)), float(max(values, default=1))
+
+    @property
+    def low(self) -> str:
+        """The text at the left end."""
+        return f"{round(self.range[0], 3):.3g}"
+
+    @property
+    def high(self) -> str:
+        """The text at the right end."""
+        return f"{round(self.range[1], 3):.3g}"
+
+    @property
+    def svg(self) -> str:
+        """The drawing."""
+        return vector.histogram(self.kept, self.dropped, self.limit, self.range, f"Histogram of {self.name}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One item of a gallery; `picture` is a file beside the page or a data URI."""
+
+    title: str
+    picture: str = ""
+    tag: str = ""
+    anomalous: bool = False
+    text: str = ""
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards under a heading."""
+
+    title: str
+    cards: Sequence[Card]
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Page:
     """What a page shows, top to bottom."""
 
@@ -89,6 +142,10 @@ class Page:
     subtitle: str = ""
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
+    histograms: Sequence[Histogram] = ()
+    histograms_title: str = "Measures"
+    histograms_text: str = ""
+    galleries: Sequence[Gallery] = ()
     roc: Mapping[str, Any] = field(default_factory=dict)
     curves: Sequence[Curve] = ()
     curves_title: str = "Every video"

@@ -52,6 +52,41 @@ def roc(lines: Mapping[str, Float[np.ndarray, "points xy"]]) -> str:
     )
 
 
+def histogram(
+    kept: Num[np.ndarray, " n"],
+    dropped: Num[np.ndarray, " m"],
+    limit: float | int | None = None,
+    ends: tuple[float, float] = (0.0, 1.0),
+    name: str = "",
+    bins: int = 32,
+) -> str:
+    """Bars of kept items with dropped ones on top of them, and a dashed line at the limit.
+
+    Heights are square roots of counts, so that few items among hundreds still show.
+    """
+    edges = np.linspace(ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1, bins + 1)
+    below, above = (np.histogram(np.clip(values, *edges[[0, -1]]), edges)[0] for values in (kept, dropped))
+    scale, width = HEIGHT / np.sqrt(max(1, int((below + above).max()))), WIDTH / bins
+    bars = []
+    for number, (low, more) in enumerate(zip(below.tolist(), above.tolist(), strict=True)):
+        full, part = np.sqrt(low + more) * scale, np.sqrt(low + more) * scale * low / max(1, low + more)
+        for kind, top, tall in (("kept", part, part), ("dropped", full, full - part)):
+            if tall:
+                bars.append(
+                    f'<rect class="{kind}" x="{_short(number * width)}" y="{_short(HEIGHT - top)}" '
+                    f'width="{_short(width - 3)}" height="{_short(tall)}"/>'
+                )
+    line = ""
+    if limit is not None:
+        line = (
+            f'<path class="threshold" d="M{_short((limit - edges[0]) / (edges[-1] - edges[0]) * WIDTH)} 0V{HEIGHT}"/>'
+        )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{_escaped(name)}">'
+        f"{''.join(bars)}{line}</svg>"
+    )
+
+
 def _path(points: list[tuple[str, str]]) -> str:
     """Moves along one axis at a time, as steps do, and says each coordinate once."""
     words, (x, y) = [f"M{points[0][0]} {points[0][1]}"], points[0]

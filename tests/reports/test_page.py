@@ -106,3 +106,24 @@ def test_a_video_with_media_gets_a_player_over_its_curve():
     parser.feed(text)
     assert parser.open == [] and '<video src="a%20clip.mp4" controls' in text and 'class="plot plays"' in text
     assert "<video src" not in a_page() and "plot plays" not in a_page()
+
+
+def test_histograms_and_cards_are_escaped_balanced_and_complete():
+    text = a_page(
+        histograms=[page.Histogram("a <measure>", np.array([0.1, 0.1, 0.4]), np.array([2.0]), limit=1.0)],
+        galleries=[
+            page.Gallery(
+                "Dropped", [page.Card("clip_<1>", "data:image/jpeg;base64,x", "Fire", True, "a & b", ["too <dark>"])]
+            )
+        ],
+    )
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert "a &lt;measure&gt;" in text and "too &lt;dark&gt;" in text and "<dark>" not in text
+    assert text.count('class="kept"') == 2 and text.count('<rect class="dropped"') == 1
+    assert 'src="data:image/jpeg;base64,x"' in text
+
+
+def test_a_page_without_them_has_neither_their_style():
+    assert "histograms" not in a_page() and "gallery" not in a_page()
