@@ -70,6 +70,7 @@ class Catalogue:
     subjects: tuple[Subject, ...]
     events: tuple[Event, ...]
     light: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, tuple[str, ...]]
     after: Mapping[str, tuple[str, ...]]
     alarms: tuple[str, ...]
 
@@ -101,6 +102,7 @@ def catalogue() -> Catalogue:
         subjects=tuple(Subject(**_frozen(row)) for row in subjects["subject"]),
         events=tuple(Event(**_frozen(row)) for row in events["event"]),
         light=_frozen(locations["light"]),
+        names=_frozen(events["names"]),
         after=_frozen(events["after"]),
         alarms=tuple(events["alarms"]),
     )

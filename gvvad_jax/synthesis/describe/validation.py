@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from gvvad_jax.synthesis.describe.elements import Catalogue, Elements, catalogue
 
 MAX_TOKENS = 226  # CogVideoX cuts a prompt here: its T5 encoder's length, the closing token included
-MIN_WORDS, MAX_WORDS = 6, 120
+MIN_WORDS = 3
 SIMILAR = 0.6  # share of three-word runs that two texts have in common, at most
 SMALL = frozenset("a an and at by from in into of off on onto out over the then to up with".split())
 
@@ -46,9 +46,8 @@ def problems(pair: Pair, elements: Elements) -> list[str]:
     """What is wrong with the texts of a pair, each a clause that can be told to whoever wrote it; [] where nothing."""
     found = []
     for name, text in (("anomalous", pair.anomalous), ("normal", pair.normal)):
-        words = len(text.split())
-        if not MIN_WORDS <= words <= MAX_WORDS:
-            found.append(f"the {name} text has {words} words, but {MIN_WORDS} to {MAX_WORDS} are wanted")
+        if (words := len(text.split())) < MIN_WORDS:
+            found.append(f"the {name} text has {words} words, but at least {MIN_WORDS} are wanted")
         elif (tokens := tokens_at_most(text)) > MAX_TOKENS:
             found.append(f"the {name} text may need {tokens} tokens, but the text encoder takes {MAX_TOKENS}")
     known = catalogue()
@@ -62,9 +61,10 @@ def problems(pair: Pair, elements: Elements) -> list[str]:
 
 
 def event_words(elements: Elements, known: Catalogue) -> tuple[str, ...]:
-    """Words that name the event: its own, those of the other events of its class, and the class's name."""
-    alike = [word for e in known.events if e.category == elements.event.category for word in e.words]
-    return tuple(dict.fromkeys([*elements.event.words, *alike, elements.event.category.casefold() + "*"]))
+    """Words that name the event: its own, those of its class, and those of the class's other events."""
+    category = elements.event.category
+    alike = [word for event in known.events if event.category == category for word in event.words]
+    return tuple(dict.fromkeys([*elements.event.words, *known.names[category], *alike]))
 
 
 def matching(words: tuple[str, ...], text: str) -> list[str]:

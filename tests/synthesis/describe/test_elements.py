@@ -28,7 +28,7 @@ def test_the_thirteen_classes_of_ucf_crime_and_the_papers_events_are_there():
     facts = {entry.category for entry in datasets.facts("ucf").values()} - {"Normal"}
     assert set(elements.UCF_CRIME) == facts and set(elements.UCF_CRIME) < set(KNOWN.categories)
     assert {"Collapse", "Falling", "Fire", "Panic"} < set(KNOWN.categories)
-    assert {event.category for event in KNOWN.events} == set(KNOWN.after)
+    assert {event.category for event in KNOWN.events} == set(KNOWN.after) == set(KNOWN.names)
 
 
 def test_every_entry_of_the_catalogue_can_be_drawn_and_none_stands_twice():

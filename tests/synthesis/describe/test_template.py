@@ -89,7 +89,7 @@ def test_an_exhausted_catalogue_says_how_many_pairs_it_gives(monkeypatch):
         KNOWN.locations[:1],
         KNOWN.subjects[6:8],
         KNOWN.events[:2],
-        *map(lambda name: getattr(KNOWN, name), ("light", "after", "alarms")),
+        *map(lambda name: getattr(KNOWN, name), ("light", "names", "after", "alarms")),
     )
     monkeypatch.setattr(elements, "catalogue", lambda: few)
     with pytest.raises(ValueError, match=r"gives \d pairs that differ enough.*lower --count"):

@@ -25,7 +25,8 @@ def found(**changes):
 
 def test_a_good_pair_has_no_problem():
     assert found() == []
-    assert found(anomalous="A ceiling camera films a hall in which a brawl starts between two men.") == []
+    for word in ("a brawl starts", "punches fly", "a scuffle begins"):
+        assert found(anomalous=f"A ceiling camera films a hall in which {word} between two men.") == []
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,8 @@ def test_a_good_pair_has_no_problem():
         ({"normal": "A ceiling camera films a hall in which nobody fights with anyone."}, "names something unusual"),
         ({"normal": "A ceiling camera films a hall where a thief sits down."}, r"unusual \(thief\)"),
         ({"normal": GOOD.anomalous}, "both texts are the same"),
-        ({"anomalous": "Two men fight."}, "3 words"),
-        ({"anomalous": "They fight " + "on and on " * 50}, "152 words"),
+        ({"anomalous": "They fight."}, "2 words, but at least 3"),
+        ({"anomalous": "They fight " + "on and on " * 75}, "tokens, but the text encoder takes 226"),
         ({"anomalous": "They fight " + "extraordinarily " * 60}, "tokens, but the text encoder takes 226"),
         ({"normal": ""}, "0 words"),
     ],
