@@ -1,6 +1,6 @@
 """The chain as a list of stages, each done or not by its manifest, then training without and with generated data.
 
-So far the videos are drawn on the spot (synthesis/scenes.py); descriptions, generators and the filter join the list
+So far the videos are drawn on the spot (synthesis/scenes/); descriptions, generators and the filter join the list
 later. Real and generated videos are separate sets, so that the same detector can be trained on the real ones alone.
 """
 
@@ -130,7 +130,7 @@ def _drawer(style: str, splits: dict[str, int], seed: int) -> Callable[[Path], s
 def _clips(style: str, splits: dict[str, int], seed: int) -> Iterator[records.Video]:
     for split, count in splits.items():
         for label in (0, 1):
-            yield from scenes.clips(count, label=label, style=style, split=split, seed=seed)
+            yield from scenes.clips(count, label=label, style=style, split=split, seed=seed, num_frames=96)
 
 
 def _extractor(source: Path, options: videos.Options) -> Callable[[Path], str]:

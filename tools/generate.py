@@ -14,7 +14,7 @@ from absl import flags
 from gvvad_jax import program
 
 DESCRIPTIONS = flags.DEFINE_string("descriptions", None, "The file of descriptions (tools/describe.py makes one).")
-GENERATOR = flags.DEFINE_string("generator", "scenes", "What makes the clips; this version has folder.")
+GENERATOR = flags.DEFINE_string("generator", "scenes", "What makes the clips: scenes (drawn, needs nothing) or folder.")
 ROOT = flags.DEFINE_string("root", None, "folder: where the clips lie.")
 WEIGHTS = flags.DEFINE_string("weights", None, "The folder of a generator's weights, for one that has any.")
 OUT = flags.DEFINE_string("out", None, "The video set that is made.")

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,10 @@ X264 = {"preset": "medium", "crf": "20", "x264-params": "no-mbtree=1:threads=1"}
 
 
 def mp4(
-    frames: UInt8[np.ndarray, "frames height width 3"], fps: float | int = 10, path: Path | str | None = None
+    frames: UInt8[np.ndarray, "frames height width 3"],
+    fps: float | int = 10,
+    path: Path | str | None = None,
+    options: Mapping[str, str] = X264,
 ) -> bytes:
     """Encodes RGB frames as H.264 in an mp4 file, also written to `path` where given.
 
@@ -27,10 +31,11 @@ def mp4(
         raise ValueError(f"{num_frames} frames of {width}x{height} at {fps} frames a second cannot become a video.")
     memory = io.BytesIO()
     with av.open(memory, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000), options=dict(X264))
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000), options=dict(options))
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         for frame in frames:
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            odd = height % 2 or width % 2
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if odd else frame
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         container.mux(stream.encode())
     if path is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gvvad_jax import program, records
 from gvvad_jax.records import Description, Video
+from gvvad_jax.synthesis import scenes
 from gvvad_jax.synthesis.generators import folder
 
 
@@ -27,7 +28,7 @@ class Options:
 # all that they depend on.
 Make = Callable[[Description], Video]
 Generator = Callable[[Sequence[Description], Any], contextlib.AbstractContextManager[Make]]
-GENERATORS: dict[str, Generator] = {"folder": folder.clips}
+GENERATORS: dict[str, Generator] = {"scenes": scenes.generator, "folder": folder.clips}
 
 
 @dataclasses.dataclass(frozen=True)

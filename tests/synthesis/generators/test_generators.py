@@ -61,7 +61,7 @@ def test_no_clip_at_all_leaves_no_set(tmp_path):
 
 def test_an_unknown_generator_and_an_empty_file_are_refused(tmp_path):
     (tmp_path / "d.jsonl").write_text("")
-    with pytest.raises(ValueError, match="no generator 'dream'; this version has folder"):
+    with pytest.raises(ValueError, match="no generator 'dream'; this version has scenes, folder"):
         generate(tmp_path, "dream")
     with pytest.raises(ValueError, match="holds no description"):
         generate(tmp_path)

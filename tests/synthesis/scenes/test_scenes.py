@@ -1,0 +1,137 @@
+"""Drawn scenes repeat to the byte, say exactly what they show and when, and give no anomaly away by a plain number."""
+
+import numpy as np
+import pytest
+
+from benchmarks import scenes as benchmark
+from gvvad_jax import records
+from gvvad_jax.synthesis import scenes
+from gvvad_jax.synthesis.describe import elements
+from gvvad_jax.synthesis.scenes import captions, forms, places, render
+from gvvad_jax.video import decode
+
+FRAMES = 32
+
+
+def drawn(count=1, **changes):
+    options = {"label": 1, "style": "real", "split": "train", "seed": 0, "num_frames": 20} | changes
+    return list(scenes.clips(count, **options))
+
+
+def described(**changes):
+    fields = {
+        "id": "pair_0001_a",
+        "pair_id": "pair_0001",
+        "label": 1,
+        "category": "Arson",
+        "viewpoint": "a rooftop camera",
+        "location": "an outdoor car park",
+        "subject": "a man",
+        "event": "setting a rubbish bin on fire",
+        "text": "A rooftop camera shows an outdoor car park, where a man sets a bin on fire.",
+        "describer": "template",
+    }
+    return records.Description(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def test_videos():
+    """Every form once, and as many normal videos."""
+    options = {"style": "real", "split": "test", "seed": 3, "num_frames": FRAMES}
+    return [v for label in (0, 1) for v in scenes.clips(len(scenes.FORMS), label=label, **options)]
+
+
+@pytest.fixture(scope="module")
+def plain_numbers(test_videos):
+    return benchmark.cues(test_videos)
+
+
+def test_the_same_arguments_give_the_same_bytes_and_others_other_scenes():
+    (first,), (second,) = drawn(), drawn()
+    assert first.video == second.video and first.source == second.source
+    others = [drawn(split="test")[0], drawn(seed=1)[0], drawn(style="synthetic")[0]]
+    assert len({clip.video for clip in (first, *others)}) == 4
+    assert len({str(clip.source["camera"]) for clip in (first, *others)}) == 4
+    assert len({str(clip.source["stream"]) for clip in (first, *others)}) == 4
+    assert decode.frames(first.video).shape == (20, scenes.HEIGHT, scenes.WIDTH, 3)
+
+
+def test_every_form_is_drawn_and_the_thirteen_classes_are_among_them(test_videos):
+    anomalous = [v for v in test_videos if v.label]
+    assert {v.source["form"] for v in anomalous} == set(scenes.FORMS)
+    assert set(elements.UCF_CRIME) == {v.category for v in anomalous if v.source["form"] in forms.UCF}
+    assert all(v.category == forms.FORMS[v.source["form"]].category for v in anomalous)
+
+
+def test_anomalies_take_ten_to_forty_percent_and_normal_videos_hold_harmless_surprises(test_videos):
+    for video in test_videos:
+        if video.label:
+            ((start, end),) = video.intervals
+            assert 0 <= start < end <= video.num_frames
+            assert 0.1 <= (end - start) / video.num_frames <= 0.4
+        else:
+            assert video.intervals == [] and video.source["surprises"]
+    starts = [v.intervals[0][0] / v.num_frames for v in test_videos if v.label]
+    assert min(starts) < 0.25 and max(starts) > 0.5
+
+
+def test_captions_cover_every_window_and_name_the_event_where_it_shows(test_videos):
+    for video in test_videos:
+        assert [(start, end) for start, end, _ in video.captions] == captions.windows(video.num_frames)
+        event = [any(min(e, b) - max(s, a) >= captions.LEAST for a, b in video.intervals) for s, e, _ in video.captions]
+        said = [
+            not text.startswith(("a person walks", "people walk", "many people", "an empty"))
+            for *_, text in video.captions
+        ]
+        assert said == event, video.id
+    assert captions.windows(100)[-1] == (80, 100) and captions.windows(10) == [(0, 10)]
+
+
+@pytest.mark.parametrize("cue", ["brightness", "saturation", "frame difference, mean", "time position"])
+def test_a_plain_number_does_not_give_anomalies_away(plain_numbers, cue):
+    assert plain_numbers[cue] < 0.75
+
+
+def test_frames_outside_the_interval_are_those_of_a_scene_without_the_action():
+    """Until it begins, an arson is a picture without flames: nothing burns, so no pixel is bright orange."""
+    random = np.random.default_rng(1)
+    scene, (start, end), _, _ = scenes._scene(random, "arson", "real", 60, "square", "", "day")
+    red, green, blue = np.moveaxis(render.frames(scene).astype(int), -1, 0)
+    burning = ((red > 200) & (red - blue > 110) & (green > 60)).sum((1, 2))
+    assert burning[start:end].max() > 30
+    assert max(burning[:start].max(initial=0), burning[end:].max(initial=0)) < burning[start:end].max() / 4
+
+
+@pytest.mark.parametrize("kind", places.KINDS)
+def test_grain_never_wraps_around(kind):
+    random = np.random.default_rng(7)
+    scene, *_ = scenes._scene(random, "", "real", 20, kind, "", "at night")
+    frames = render.frames(scene)
+    assert 2 <= frames.min() and frames.max() <= 253
+
+
+def test_a_description_becomes_a_clip_of_its_event_and_place():
+    clip = scenes.make(described(), "train", "synthetic", seed=0, num_frames=20)
+    assert (clip.id, clip.label, clip.synthetic, clip.category) == ("pair_0001_a", 1, 1, "Arson")
+    assert clip.source["form"] == "arson" and clip.source["place"] == "car park"
+    assert clip.source["description_id"] == clip.id and clip.source["pair_id"] == "pair_0001"
+    normal = scenes.make(described(label=0, category="Normal", event=""), num_frames=20)
+    assert normal.intervals == [] and normal.source["form"] == "normal"
+
+
+def test_every_event_of_the_catalogue_has_a_form():
+    for event in elements.catalogue().events:
+        assert forms.of(event.category, event.name) in scenes.FORMS
+    for category in elements.UCF_CRIME:
+        assert forms.FORMS[forms.of(category)].category == category
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(ValueError, match="choose one of real, synthetic"):
+        drawn(style="cartoon")
+    with pytest.raises(ValueError, match="choose one of train, validation, test"):
+        drawn(split="tests")
+    with pytest.raises(ValueError, match="no drawn form for category 'Flood'"):
+        scenes.make(described(category="Flood", event="a river", text="Water."))
+    with pytest.raises(ValueError, match="give 20 or more"):
+        drawn(num_frames=8)
