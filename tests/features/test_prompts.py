@@ -39,7 +39,7 @@ def test_published_arrays_become_banks_with_every_bit(tmp_path, shared, name):
     ("array", "sentence"),
     [
         (np.ones(4, np.float32), r"float32 of shape \[4\], but a prompt bank is"),
-        (np.zeros((0, 4), np.float32), "prompt bank is"),
+        (np.zeros((0, 4), np.float32), "holds no numbers"),
         (np.array([[1, 2], [np.nan, 1]], np.float32), "prompt 1 has NaN or infinite"),
         (np.array([[1e300, 1]]), "prompt 0 has NaN or infinite"),
         (np.array([[object()]]), "holds Python objects"),

@@ -59,7 +59,7 @@ def test_descriptions_round_trip(tmp_path):
     assert records.read_descriptions(tmp_path / "d.jsonl") == items
 
 
-@pytest.mark.parametrize("change", [{"label": 2}, {"text": " "}, {"id": "other"}, {"drop": "event"}])
+@pytest.mark.parametrize("change", [{"label": 2}, {"text": " "}, {"id": "other"}, {"drop": "pair_id"}])
 def test_a_wrong_description_is_refused(tmp_path, change):
     row = dataclasses.asdict(description()) | change
     row.pop(change.get("drop", ""), None)
