@@ -1,6 +1,6 @@
 """How many clips with each planted defect the filter drops, and how many good ones, on rendered clips.
 
-  python benchmarks/filter.py --seeds=5,6,7,8,9 --out=/tmp/filter_study
+  python benchmarks/filter.py --seeds=5,6,7,8,9 --out=DIR
 
 Prints a table, and the range of every measure over the good clips; the page of each style lies in --out.
 """
