@@ -2,7 +2,7 @@
 
     python -m gvvad_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
 
-Needs no data, key or GPU. The clips are plain (fast things among walkers): the figure says that the chain works, not
+Needs no data, key or GPU. The clips are drawn street scenes (docs/scenes.md): the figure says that the chain works, not
 how good a detector is.
 """
 
