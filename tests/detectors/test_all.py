@@ -51,14 +51,14 @@ def test_lambda_zero_with_dropout_keeps_loss_and_gradients_finite(name, variant)
 
 @every
 def test_padded_videos_score_as_alone(name, variant):
-    made, lengths = cases.detector(name, variant), [1, 2, 5, 13, 40]
+    made, lengths = cases.detector(name, variant), [1, 2, 9, 40]
     arrays = cases.videos(lengths, crops=3)
     texts = cases.text_of(arrays)
-    padded, text = np.full((5, 3, 40, 12), 1e3, np.float32), np.full((5, 40, cases.TEXT), 1e3, np.float32)
+    padded, text = np.full((4, 3, 40, 12), 1e3, np.float32), np.full((4, 40, cases.TEXT), 1e3, np.float32)
     for i, (x, t) in enumerate(zip(arrays, texts, strict=True)):
         padded[i, :, : x.shape[1]], text[i, : len(t)] = x, t
     together = detectors.scores(made, padded, text, lengths=lengths)
-    assert together.shape == (5, 40) and together.min() >= 0 and together.max() <= 1
+    assert together.shape == (4, 40) and together.min() >= 0 and together.max() <= 1
     for i, x in enumerate(arrays):
         np.testing.assert_allclose(
             together[i, : lengths[i]], detectors.scores(made, x[None], texts[i][None])[0], atol=1e-6
