@@ -25,6 +25,8 @@ def arguments(arg: str | None, **defaults: str) -> dict[str, str]:
 
 def get_config(arg: str | None = None) -> Any:
     """RTFM as GV-VAD's paper trains it; takes no arguments."""
+    from configs import filter as filters  # here: that file takes `arguments` from this one
+
     arguments(arg)
     c: Any = config_dict.ConfigDict()
     c.mode = "train"  # train (then evaluates and writes the bundle) | evaluate (W/eval/<dataset>/) | pipeline
@@ -107,11 +109,25 @@ def get_config(arg: str | None = None) -> Any:
     checkpoint.rule = "last"  # the headline's: last | validation | best_on_test
 
     c.pipeline = pipeline = config_dict.ConfigDict()  # of mode=pipeline alone
-    pipeline.generator = "scenes"  # what makes the videos
-    pipeline.real = 10  # training videos of each class in the real style
-    pipeline.generated = 10  # generated training videos of each class
-    pipeline.test = 10  # test videos of each class
+    pipeline.describer = "template"  # template (free, no network) | openai (a language model)
+    pipeline.model = "gpt-4o"  # of describer=openai
+    pipeline.base_url = config_dict.placeholder(str)  # of another service; None: OPENAI_BASE_URL, else OpenAI's
+    pipeline.pairs = 300  # of descriptions: as many anomalous clips and as many normal ones are generated
+    pipeline.generator = "scenes"  # scenes (drawn, no weights) | folder (clips of another service)
+    pipeline.clips = ""  # of generator=folder: where the clips lie, <description id>.<ending>
+    pipeline.frames = 160  # of a drawn clip
+    pipeline.dataset = "scenes"  # real videos under pipeline.root: ucf | xd | … | folder; scenes: drawn, too
+    pipeline.root = ""  # or data.features (and data.text) names sets of real videos that are there
+    pipeline.real = 10  # of dataset=scenes: training videos of each class
+    pipeline.test = 10  # of dataset=scenes: test videos of each class
+    pipeline.captions = ""  # a caption file (.jsonl), for detectors that read text; drawn videos carry theirs
+    pipeline.encoder = "efficientnet_lite0"
+    pipeline.weights = ""  # folder of the encoder's, where it needs one
+    pipeline.text_weights = ""  # folder of a sentence encoder's; empty: all-MiniLM-L6-v2
     pipeline.crops = "centre"  # centre | five | ten | tiles
     pipeline.tiles = (5, 3)  # columns, rows, of crops=tiles
     pipeline.motion = ()  # blocks after the encoder's: differences, flow, image
+    pipeline.frames_per_snippet = 1  # encoded of each 16
+    pipeline.filter = True  # False: every generated clip is used
+    c.filter = filters.get_config().filter  # of mode=pipeline and tools/filter.py: configs/filter.py
     return c

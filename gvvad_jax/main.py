@@ -36,6 +36,12 @@ def main(argv: list[str]) -> int:
     """The command: devices and processes first, then `run`, then the figures as last lines."""
     if len(argv) > 1:
         raise ValueError(f"{argv[1]!r} is no flag; every setting is written --config.NAME=VALUE.")
+    if flags.FLAGS.dry_run:
+        if flags.FLAGS.config.mode != "pipeline":
+            raise ValueError("--dry_run prints the plan of mode=pipeline; leave it out.")
+        config, folder = flags.FLAGS.config, Path(flags.FLAGS.workdir)
+        print("\n".join(pipeline.show(pipeline.plan(config, folder), config)))
+        return 0
     if flags.FLAGS.config.mode == "pipeline":
         encoders.use_all_cores()  # extraction wants them all; --devices may still say otherwise
     mesh.start(
@@ -93,6 +99,7 @@ def define_flags() -> None:
     )
     flags.FLAGS["config"].parser = ConfigFile(flags.FLAGS["config"].parser)
     flags.DEFINE_string("workdir", None, "Where the run is written; a run that is there goes on.")
+    flags.DEFINE_bool("dry_run", False, "mode=pipeline: print the plan and what it would cost, and make nothing.")
     flags.DEFINE_integer("devices", 0, "On a CPU: how many devices to lay the run over; 0: one.")
     flags.DEFINE_string("coordinator", "", "Address of process 0 (host:port), where the run has several processes.")
     flags.DEFINE_integer("num_processes", 0, "How many processes the run has.")

@@ -17,6 +17,8 @@ DESCRIPTIONS = flags.DEFINE_string("descriptions", None, "The file of descriptio
 GENERATOR = flags.DEFINE_string("generator", "scenes", "What makes the clips: scenes (drawn, needs nothing) or folder.")
 ROOT = flags.DEFINE_string("root", None, "folder: where the clips lie.")
 WEIGHTS = flags.DEFINE_string("weights", None, "The folder of a generator's weights, for one that has any.")
+FRAMES = flags.DEFINE_integer("frames", None, "Frames of a clip; default: the generator's own (scenes: 160).", 1)
+SEED = flags.DEFINE_integer("seed", 0, "What is drawn: another seed gives other clips of the same descriptions.", 0)
 OUT = flags.DEFINE_string("out", None, "The video set that is made.")
 
 
@@ -31,7 +33,10 @@ def main(argv: list[str]) -> int:
     from gvvad_jax.synthesis import generators
 
     options = generators.Options(
-        root=Path(ROOT.value) if ROOT.value else None, weights=Path(WEIGHTS.value) if WEIGHTS.value else None
+        root=Path(ROOT.value) if ROOT.value else None,
+        weights=Path(WEIGHTS.value) if WEIGHTS.value else None,
+        frames=FRAMES.value,
+        seed=SEED.value or 0,
     )
     summary = generators.generate(DESCRIPTIONS.value or "", GENERATOR.value or "", OUT.value or "", options)
     print(summary)

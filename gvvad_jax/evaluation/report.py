@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -36,8 +37,9 @@ BASELINE_NAMES = {
 def write(
     folder: Path, videos: Sequence[TestVideo], figures: Mapping[str, Any] | None, summary: Mapping[str, Any]
 ) -> None:
-    """Writes curves/, roc.png and report.html into `folder`."""
+    """Writes curves/, roc.png and report.html into `folder`; the page plays what lies there as clips/<id>.mp4."""
     pictures = _pictures(videos)
+    clips = {video.id: clip for video in videos if (clip := _clip(folder, video.id))}
     (folder / "curves").mkdir(parents=True, exist_ok=True)
     for stale in (folder / "curves").glob("*.png"):
         if f"curves/{stale.name}" not in pictures.values():
@@ -51,7 +53,7 @@ def write(
         plots.roc(folder / "roc.png", lines)
     else:
         (folder / "roc.png").unlink(missing_ok=True)
-    page.write(folder / "report.html", build(videos, figures, summary, pictures, lines))
+    page.write(folder / "report.html", build(videos, figures, summary, pictures, lines, clips))
 
 
 def intervals(video: TestVideo) -> tuple[tuple[int, int], ...]:
@@ -65,8 +67,10 @@ def build(
     summary: Mapping[str, Any],
     pictures: Mapping[str, str],
     lines: Mapping[str, Any],
+    clips: Mapping[str, str] | None = None,
 ) -> Page:
-    """The page's contents."""
+    """The page's contents; `clips`: where a video's own file lies, by id."""
+    clips = clips or {}
     costs = video_costs(videos)
     ordered = sorted(videos, key=lambda v: (-costs.get(v.id, -1.0), v.id))
     anchors = {video.id: f"video-{number}" for number, video in enumerate(ordered)}
@@ -96,9 +100,13 @@ def build(
             if table.rows
         ],
         roc=lines,
-        curves=[_curve(video, costs.get(video.id), anchors[video.id], pictures[video.id]) for video in ordered],
+        curves=[
+            _curve(video, costs.get(video.id), anchors[video.id], pictures[video.id], clips.get(video.id, ""))
+            for video in ordered
+        ],
         curves_text="Score over frames, y from 0 to 1; annotated anomalous frames are shaded. The costliest video is "
-        "first; point at a curve to read frame and score.",
+        "first; point at a curve to read frame and score."
+        + (" Play a clip and the mark follows; click its curve to jump to a moment." if clips else ""),
         notes=summary.get("notes", ()),
         details=_details(summary),
     )
@@ -121,6 +129,14 @@ def _pictures(videos: Sequence[TestVideo]) -> dict[str, str]:
             name += "_"
         taken[video.id] = f"curves/{name}.png"
     return taken
+
+
+def _clip(folder: Path, id: str) -> str:
+    """Where a video's clip lies, seen from `folder`: in its clips/, or in that of the run of which it is one seed."""
+    name = f"clips/{id}.mp4"
+    if (folder / name).is_file():
+        return name
+    return f"../{name}" if folder.name.startswith("seed-") and (folder.parent / name).is_file() else ""
 
 
 def _roc(videos: Sequence[TestVideo]) -> dict[str, np.ndarray]:
@@ -274,7 +290,7 @@ def _worst(videos: Sequence[TestVideo], costs: Mapping[str, float], anchors: Map
     )
 
 
-def _curve(video: TestVideo, cost: float | None, anchor: str, picture: str) -> Curve:
+def _curve(video: TestVideo, cost: float | None, anchor: str, picture: str, media: str) -> Curve:
     own = _own_auc(video)
     facts = [
         "" if own is None else f"own AUC {own:.3f}",
@@ -291,6 +307,7 @@ def _curve(video: TestVideo, cost: float | None, anchor: str, picture: str) -> C
         anomalous=video.label == 1,
         fps=video.fps,
         picture=picture,
+        media=quote(media),
         threshold=0.5,
     )
 

@@ -20,6 +20,8 @@ class Options:
 
     root: Path | None = None
     weights: Path | None = None
+    frames: int | None = None  # of a clip; None: the generator's own
+    seed: int = 0
     shards: int = 8
 
 
@@ -65,6 +67,8 @@ def generate(descriptions: str | Path, generator: str, out: str | Path, options:
         raise ValueError(f"{descriptions} holds no description.")
     errors, made = program.Errors(out / "errors.jsonl"), 0
     begun = {"generator": generator, "descriptions": _digest(asked)}
+    begun |= {"frames": options.frames} if options.frames else {}
+    begun |= {"seed": options.seed} if options.seed else {}
     with (
         GENERATORS[generator](asked, options) as make,
         contextlib.suppress(_Nothing),

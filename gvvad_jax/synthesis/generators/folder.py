@@ -28,8 +28,9 @@ def clips(descriptions: Sequence[Description], options: Any) -> Iterator["Maker"
     """
     if options.root is None:
         raise ValueError("--generator=folder needs --root, the folder of the clips.")
-    if options.weights is not None:
-        raise ValueError("--weights does not go with --generator=folder; leave it out.")
+    for name in ("weights", "frames", "seed"):
+        if getattr(options, name, None):
+            raise ValueError(f"--{name} does not go with --generator=folder; leave it out.")
     root = files.check_root(options.root, "folder", "clips named <description id>.<ending>")
     found = defaultdict(list)
     for id, path in files.videos(root):

@@ -7,6 +7,7 @@ that style, split and the clip's name spawn from the seed, so no two splits shar
 
 import contextlib
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -68,7 +69,8 @@ def generator(descriptions: Sequence[records.Description], options: Any) -> Iter
     for name in ("root", "weights"):
         if getattr(options, name, None):
             raise ValueError(f"scenes need no --{name}; leave it out.")
-    yield make
+    frames = getattr(options, "frames", None) or NUM_FRAMES
+    yield functools.partial(make, seed=getattr(options, "seed", 0), num_frames=frames)
 
 
 def clips(

