@@ -4,6 +4,7 @@ Both are optional. Where one is absent the numbers are None, which the rule repo
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -85,7 +86,7 @@ def disagreement(facts: Sequence[Mapping[str, Any]], path: Path | None) -> list[
         return [None] * len(facts)
     try:
         arrays = np.load(path, allow_pickle=False)
-        names = arrays.files
+        names = set(arrays.files)
     except (zipfile.BadZipFile, EOFError, ValueError, AttributeError):  # the last: one array, not an archive
         raise ValueError(f"{path}: not a .npz file of scores; evaluation writes scores.npz.") from None
     found = []
@@ -93,10 +94,17 @@ def disagreement(facts: Sequence[Mapping[str, Any]], path: Path | None) -> list[
         for fact in facts:
             key = f"scores/{fact['id']}"
             is_known = fact["label"] in (0, 1) and key in names
-            found.append(abs(fact["label"] - _top(arrays[key], path, fact["id"])) if is_known else None)
+            found.append(abs(fact["label"] - _top(_row(arrays, key, path), path, fact["id"])) if is_known else None)
     if facts and not any(value is not None for value in found):
         raise ValueError(f"{path} holds scores/<id> for none of the {len(facts)} clips; score this video set first.")
     return found
+
+
+def _row(arrays: Mapping[str, np.ndarray], key: str, path: Path) -> np.ndarray:
+    try:
+        return np.asarray(arrays[key], np.float64)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:  # cut, or no numbers
+        raise ValueError(f"{path}: {key} cannot be read ({error}); score this clip again.") from None
 
 
 def _top(scores: np.ndarray, path: Path, id: str) -> float:

@@ -1,8 +1,11 @@
 """The domain gap between real and generated clips in a feature set: Fréchet distance and MMD, before and after.
 
-A video's vector is the mean of its snippets and crops, in the principal components of the real videos. The Fréchet
-distance of few samples is too large, the more so the fewer they are: `before` is therefore taken over random subsets
-of as many clips as `after` has. MMD² is the unbiased estimate and may fall below zero.
+A video's vector is the mean of its snippets and crops, in the encoder's columns: blocks of motion have other units. A
+covariance of n vectors has rank n - 1 at most, so the Fréchet distance is one in the first principal components of real
+and generated videos together, fewer than either side has videos; axes of the real ones alone would not show where
+generated clips differ in what real ones never vary. Of few samples it is too large, the more so the fewer they are:
+`before` is therefore taken over random subsets of as many clips as `after` has. MMD² is taken over all columns; it is
+the unbiased estimate and may fall below zero.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,14 +35,19 @@ def frechet(x: Float[np.ndarray, "n width"], y: Float[np.ndarray, "m width"]) ->
 def mmd2(
     x: Float[np.ndarray, "n width"], y: Float[np.ndarray, "m width"], bandwidth: float | int | None = None
 ) -> float:
-    """Unbiased MMD² under exp(−|a − b|² / 2h²); h: the median distance between the rows of x, unless given; float64."""
+    """Unbiased MMD² under exp(−|a − b|² / 2h²); h: the median distance of all rows, unless given; float64."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     within, other, across = _squares(x, x), _squares(y, y), _squares(x, y)
     if bandwidth is None:
-        bandwidth = float(np.sqrt(np.median(within[np.triu_indices(len(x), 1)]))) or 1.0
+        bandwidth = median_distance(np.concatenate([x, y]))
     a, b, c = (np.exp(-squares / (2 * bandwidth**2)) for squares in (within, other, across))
     n, m = len(x), len(y)
     return float((a.sum() - np.trace(a)) / (n * (n - 1)) + (b.sum() - np.trace(b)) / (m * (m - 1)) - 2 * c.mean())
+
+
+def median_distance(x: Float[np.ndarray, "n width"]) -> float:
+    """The median distance between two rows; 1 where it is 0."""
+    return float(np.sqrt(np.median(_squares(x, x)[np.triu_indices(len(x), 1)]))) or 1.0
 
 
 def measure(paths: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -48,12 +56,16 @@ def measure(paths: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[di
     `paths` are feature sets that hold real training videos and the generated clips that `rows` name.
     """
     named = {row["id"]: row["keep"] for row in rows}
-    real, generated = {0: [], 1: []}, {0: {}, 1: {}}
+    real, generated, seen = {0: [], 1: []}, {0: {}, 1: {}}, {}
     for path in paths:
         reader = records.reader(path)
         if reader.kind != "feature":
             raise ValueError(f"{path} is a {reader.kind} set; --features names feature sets.")
         for record in reader.select(lambda row: row["label"] in (0, 1)):
+            if seen.setdefault(record.id, path) != path:
+                raise ValueError(
+                    f"{record.id} is in {seen[record.id]} and in {path}; --features takes each video once."
+                )
             if record.synthetic and record.id in named:
                 generated[record.label][record.id] = _vector(record)
             elif not record.synthetic and record.split == "train":
@@ -76,12 +88,13 @@ def measure(paths: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[di
 
 
 def _compare(real: np.ndarray, generated: Mapping[str, np.ndarray], kept: Collection[str]) -> dict[str, Any]:
+    before, after = (np.stack([generated[id] for id in ids]) for ids in (generated, kept))
+    every = np.concatenate([real, before])
+    bandwidth = median_distance(every)
+    mmd = {"before": mmd2(real, before, bandwidth), "after": mmd2(real, after, bandwidth)}
     width = min(COMPONENTS, len(real) - 1, len(kept) - 1, real.shape[1])
-    centre = real.mean(0)
-    axes = np.linalg.svd(real - centre, full_matrices=False)[2][:width]
-    real = (real - centre) @ axes.T
-    before = (np.stack(list(generated.values())) - centre) @ axes.T
-    after = (np.stack([generated[id] for id in kept]) - centre) @ axes.T
+    axes = np.linalg.svd(every - every.mean(0), full_matrices=False)[2][:width].T
+    real, before, after = real @ axes, before @ axes, after @ axes
     random = np.random.default_rng(0)
     draws = [before[random.choice(len(before), len(after), replace=False)] for _ in range(DRAWS)]
     distances = [frechet(real, draw) for draw in draws]
@@ -92,12 +105,14 @@ def _compare(real: np.ndarray, generated: Mapping[str, np.ndarray], kept: Collec
             "spread": float(np.std(distances)),
             "after": frechet(real, after),
         },
-        "mmd2": {"before": mmd2(real, before), "after": mmd2(real, after)},
+        "mmd2": mmd,
     }
 
 
 def _vector(record: records.Feature) -> np.ndarray:
-    return record.visual.astype(np.float64).mean((0, 1))
+    """The mean of the encoder's columns, which come first; a set without named blocks is all encoder's."""
+    stop = record.blocks[0].stop if record.blocks else record.visual.shape[2]
+    return record.visual[:, :, :stop].astype(np.float64).mean((0, 1))
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gvvad_jax import records
 from gvvad_jax.reports import page
-from gvvad_jax.synthesis.filtering import rule
+from gvvad_jax.synthesis.filtering import gap, rule
 
 SHOWN = 4  # frames a thumbnail
 MOST = 120  # cards a gallery
@@ -46,15 +46,15 @@ def write(
     rows: Sequence[Mapping[str, Any]],
     thumbnails: Mapping[str, str],
     chosen: rule.Rule,
-    gap: Mapping[str, Mapping[str, Any]],
+    gaps: Mapping[str, Mapping[str, Any]],
     notes: Sequence[str],
     source: str,
 ) -> None:
     """Writes the page as one file that loads nothing."""
     kept, dropped = [row for row in rows if row["keep"]], [row for row in rows if not row["keep"]]
     tables = [_checks(rows, chosen)]
-    if gap:
-        tables.append(_gap(gap))
+    if gaps:
+        tables.append(_gap(gaps))
     text = page.render(
         page.Page(
             title="Which generated clips to keep",
@@ -89,7 +89,7 @@ def _checks(rows: Sequence[Mapping[str, Any]], chosen: rule.Rule) -> page.Table:
     table = []
     for name, check in rule.CHECKS.items():
         states = [row["checks"][name] for row in rows]
-        limit = chosen.limits.get(name)
+        limit = chosen.limit(name)
         bound = "none" if limit is None else f"{'≥' if check.higher_is_better else '≤'} {limit:g}"
         table.append([NAMES[name], bound, *(states.count(s) for s in ("passed", "failed", "not checked"))])
     repeats = sum(row["duplicate_of"] is not None for row in rows)
@@ -101,20 +101,25 @@ def _checks(rows: Sequence[Mapping[str, Any]], chosen: rule.Rule) -> page.Table:
     return page.Table("Checks", ("check", "limit", "passed", "failed", "not checked"), table, strong=(len(table) - 1,))
 
 
-def _gap(gap: Mapping[str, Mapping[str, Any]]) -> page.Table:
+def _gap(gaps: Mapping[str, Mapping[str, Any]]) -> page.Table:
     table = [
         [
             name,
             own["real"],
             own["before"],
             own["after"],
+            own["components"],
             f"{own['frechet']['before']:.3g} ± {own['frechet']['spread']:.2g}",
         ]
         + [f"{own['frechet']['after']:.3g}", f"{own['mmd2']['before']:.3f}", f"{own['mmd2']['after']:.3f}"]
-        for name, own in gap.items()
+        for name, own in gaps.items()
     ]
-    columns = ("class", "real", "generated", "kept", "Fréchet before", "after", "MMD² before", "after")
-    text = "Distance of generated from real clips in the feature set; before: random subsets of as many clips as kept."
+    columns = ("class", "real", "generated", "kept", "components", "Fréchet before", "after", "MMD² before", "after")
+    text = (
+        "Distance of generated from real clips in the encoder's features. Fréchet: in the first principal components, "
+        f"{gap.COMPONENTS} or, where a side has fewer videos, one less than it has; before: mean and spread of "
+        "random subsets of as many clips as kept. MMD²: all columns, unbiased, so it may be negative."
+    )
     return page.Table("Domain gap", columns, table, text)
 
 
@@ -128,7 +133,7 @@ def _histograms(rows: Sequence[Mapping[str, Any]], chosen: rule.Rule) -> list[pa
             for keep in (True, False)
         ]
         if sum(map(len, values)):
-            found.append(page.Histogram(NAMES[name], values[0], values[1], chosen.limits.get(name)))
+            found.append(page.Histogram(NAMES[name], values[0], values[1], chosen.limit(name)))
     return found
 
 

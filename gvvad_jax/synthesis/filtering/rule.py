@@ -4,6 +4,7 @@ A check whose number is None is `not checked`. Under `rate` a clip that is no vi
 still, a duplicate) is never kept; what else is kept, the best first, fills each class's share.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """How clips are chosen; `limits` may leave checks out or hold None for them."""
+    """How clips are chosen; a check without a limit, or with None or no finite number for one, is not judged."""
 
     name: str = "thresholds"
     limits: Mapping[str, float | int | None] = field(default_factory=dict)
@@ -65,9 +66,19 @@ class Rule:
             if not 0 <= rate <= 1:
                 raise ValueError(f"filter.rates.{name} is {rate}; it is a share from 0 to 1.")
 
+    def limit(self, name: str) -> float | None:
+        """A check's limit; None: it has none. A command line cannot say None, so `inf` and `nan` mean it, too."""
+        limit = self.limits.get(name)
+        return None if limit is None or not math.isfinite(limit) else float(limit)
+
+    def wanted(self, label: int, num_clips: int) -> int | None:
+        """How many clips of a class the rate asks for; None: no rate."""
+        rate = self.rates.get(CLASSES[label]) if self.name == "rate" else None
+        return None if rate is None else round(rate * num_clips)
+
     def fails(self, name: str, value: float | None) -> bool | None:
         """Whether a number is past its limit; None: not checked."""
-        limit = self.limits.get(name)
+        limit = self.limit(name)
         if limit is None or value is None:
             return None
         return value < limit if CHECKS[name].higher_is_better else value > limit
@@ -100,7 +111,7 @@ def choose(
             fails = rule.fails(name, value)
             row["checks"][name] = {None: "not checked", True: "failed", False: "passed"}[fails]
             if fails:
-                row["reasons"].append(f"{check.sentence.format(value)} (limit {rule.limits[name]:g})")
+                row["reasons"].append(f"{check.sentence.format(value)} (limit {rule.limit(name):g})")
                 failed.append(name)
         row["wrong_event"] = _together([row["checks"][name] for name in agreement.EVENT])
         blocking = [name for name in failed if rule.name == "thresholds" or CHECKS[name].is_defect]
@@ -127,14 +138,14 @@ def _together(states: Sequence[str]) -> str:
 
 def _match(rows: list[dict[str, Any]], rule: Rule) -> None:
     """Keeps the best of each class, as many as the rate asks of all its clips; a class without a rate keeps all."""
-    for label, name in CLASSES.items():
+    for label in CLASSES:
         of_class = [row for row in rows if row["label"] == label]
-        if name not in rule.rates:
+        wanted = rule.wanted(label, len(of_class))
+        if wanted is None:
             continue
         sound = [row for row in of_class if row["keep"]]
         for row, quality in zip(sound, _quality(sound, rule), strict=True):
             row["quality"] = quality
-        wanted = round(rule.rates[name] * len(of_class))
         ranked = sorted(sound, key=lambda row: -row["quality"])  # stable: of equals the first in set order
         for place, row in enumerate(ranked, 1):
             row["keep"] = place <= wanted

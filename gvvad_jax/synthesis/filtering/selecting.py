@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gvvad_jax import program, records
 from gvvad_jax.synthesis.filtering import agreement, clips, gap, likeness, measures, report, rule
 from gvvad_jax.video import decode
@@ -67,6 +69,8 @@ def select(
         records.reader(path)  # a wrong one is refused before minutes of decoding
     if scores is not None and not scores.is_file():
         raise FileNotFoundError(f"{scores}: no such file; --scores names the scores.npz of a detector.")
+    disagreements = agreement.disagreement(videos.rows, scores)
+    out.parent.mkdir(parents=True, exist_ok=True)
     facts, found, errors, vectors, thumbnails = [], [], {}, [], {}
     for known, clip in program.progress(clips.read(videos, workers, make_decoder), "filter", len(videos), "clip"):
         facts.append(known)
@@ -78,13 +82,12 @@ def select(
         found.append(measures.measure(clip))
         vectors.append(model.encode_images(clip.pictures) if model else None)
         thumbnails[clip.id] = report.thumbnail(clip.pictures)
-    rows = _choose(facts, found, vectors, errors, chosen, scores, model, still, moving)
-    notes = _notes(rows, scores, model)
+    rows = _choose(facts, found, vectors, errors, chosen, disagreements, model, still, moving)
+    notes = _notes(rows, chosen, scores, model)
     gaps: dict[str, dict[str, Any]] = {}
     if features:
         gaps, more = gap.measure(features, rows)
         notes += more
-    out.parent.mkdir(parents=True, exist_ok=True)
     report.write(page_of(out), rows, thumbnails, chosen, gaps, notes, str(videos.path))
     records.write_selection(out, rows)
     failed = [(facts[number]["id"], text) for number, text in errors.items()]
@@ -97,7 +100,7 @@ def _choose(
     vectors: Sequence[Any],
     errors: dict[int, str],
     chosen: rule.Rule,
-    scores: Path | None,
+    disagreements: Sequence[float | None],
     model: agreement.TextImageModel | None,
     still: float,
     moving: float,
@@ -108,9 +111,17 @@ def _choose(
     repeats: dict[int, list[tuple[int, float]]] = {}
     for earlier, later, like in likeness.duplicates(readable, still, moving):
         repeats.setdefault(at[later], []).append((at[earlier], like))
-    shared = dict(zip(at, likeness.shared_overlay(readable).tolist(), strict=True))
+    # Only clips that nothing else is wrong with may say what a mark looks like.
+    sound = [
+        not any(chosen.fails(name, value) for name, value in own.numbers.items() if name != "overlay_alone")
+        for own in readable
+    ]
+    group = list(range(len(facts)))  # a clip's first likeness in the set stands for it
+    for number, earlier in sorted(repeats.items()):
+        group[number] = min(group[first] for first, _ in earlier)
+    marks = likeness.shared_overlay(readable, np.array(sound, bool), np.array(group, int)[at])
+    shared = dict(zip(at, marks.tolist(), strict=True))
     events = agreement.event(facts, vectors, model)
-    disagreements = agreement.disagreement(facts, scores)
     numbers: list[dict[str, float | None] | None] = []
     for number, own in enumerate(found):
         numbers.append(
@@ -122,8 +133,18 @@ def _choose(
     return rule.choose(facts, numbers, repeats, chosen, errors)
 
 
-def _notes(rows: Sequence[dict[str, Any]], scores: Path | None, model: agreement.TextImageModel | None) -> list[str]:
+def _notes(
+    rows: Sequence[dict[str, Any]], chosen: rule.Rule, scores: Path | None, model: agreement.TextImageModel | None
+) -> list[str]:
     notes = []
+    for label, name in rule.CLASSES.items():
+        own = [row["keep"] for row in rows if row["label"] == label]
+        wanted = chosen.wanted(label, len(own))
+        if wanted is not None and sum(own) < wanted:
+            notes.append(
+                f"{name}: {wanted} of {len(own)} clips were asked for and {sum(own)} are kept, as the others are "
+                "frozen, black, burnt out, still, repeated or cannot be read; generate more."
+            )
     if model is None:
         notes.append(
             "wrong event: not checked, as there is no text–image model; a kept clip may show something else than its "

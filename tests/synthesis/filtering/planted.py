@@ -92,6 +92,25 @@ def defects(clips, random, kinds=tuple(DEFECTS)):
                 yield with_frames(clip, f"{clip.id}-{kind}", DEFECTS[kind](frames, random))
 
 
+def seed_set(seed, num_good=10, num_each=4, num_frames=48, style="synthetic"):
+    """2 * num_good good clips, and num_each of each kind of defect on clips of their own; half are anomalous.
+
+    Only duplicates are of good clips. A planted clip's id ends in -KIND and sorts after the good ones.
+    """
+    random = np.random.default_rng([seed, 1])
+    kinds = [kind for kind in (*DEFECTS, "wrong") if kind != "duplicate"]
+    drawn = list(good(seed, num_good + -(-num_each * len(kinds) // 2), num_frames, style))
+    half = len(drawn) // 2
+    first, rest = [c for part in (drawn[:half], drawn[half:]) for c in part[:num_good]], []
+    for pair in zip(drawn[num_good:half], drawn[half + num_good :], strict=True):
+        rest += pair
+    yield from first
+    yield from defects(first[:: len(first) // num_each][:num_each], random, ["duplicate"])
+    for number, kind in enumerate(kinds):
+        own = rest[number * num_each : (number + 1) * num_each]
+        yield from map(wrong_event, own) if kind == "wrong" else defects(own, random, [kind])
+
+
 def wrong_event(clip):
     """The clip with the description of the other class, and that label."""
     label = 1 - clip.label
@@ -102,7 +121,7 @@ def wrong_event(clip):
 def with_frames(clip, id, frames):
     """A record of other frames."""
     height, width = (size + size % 2 for size in frames.shape[1:3])
-    video = encode.mp4(frames, fps=10)
+    video = encode.mp4(frames, fps=10, options={**encode.X264, "preset": "ultrafast"})
     return dataclasses.replace(clip, id=id, height=height, width=width, video=video, num_frames=len(frames))
 
 

@@ -61,6 +61,9 @@ def test_disagreement_is_the_label_less_the_highest_tenth_of_scores(tmp_path):
     np.savez(path, **{"scores/a": np.array([0.1, np.nan])})
     with pytest.raises(ValueError, match="scores/a"):
         agreement.disagreement(facts, path)
+    np.savez(path, **{"scores/a": np.array(["high"])})
+    with pytest.raises(ValueError, match="scores.npz: scores/a cannot be read"):
+        agreement.disagreement(facts, path)
     path.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="scores.npz"):
         agreement.disagreement(facts, path)

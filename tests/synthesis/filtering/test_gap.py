@@ -80,6 +80,27 @@ def test_dropping_what_lies_far_from_the_real_clips_narrows_the_gap_of_its_class
     assert len(notes) == 1 and "normal" in notes[0]
 
 
+def test_a_gap_where_real_clips_never_vary_is_seen(tmp_path):
+    random = np.random.default_rng(0)
+    rows = []
+    with records.writer(tmp_path / "set", "feature", 1) as writer:
+        for i in range(12):
+            writer.add(feature(f"real{i}", 1, 0, np.r_[random.normal(size=4), 0]))
+            writer.add(feature(f"made{i}", 1, 1, np.r_[random.normal(size=4), 9.0 * (i % 2)]))
+            rows.append({"id": f"made{i}", "keep": i % 2 == 0})
+    own = gap.measure([str(tmp_path / "set")], rows)[0]["anomalous"]
+    assert own["components"] == 5  # six are kept: a covariance of rank five
+    assert own["frechet"]["before"] > 10 > own["frechet"]["after"]
+
+
+def test_a_video_in_two_sets_is_refused(tmp_path):
+    for name in ("a", "b"):
+        with records.writer(tmp_path / name, "feature", 1) as writer:
+            writer.add(feature("twice", 1, 0, np.zeros(3)))
+    with pytest.raises(ValueError, match="twice is in"):
+        gap.measure([str(tmp_path / "a"), str(tmp_path / "b")], [])
+
+
 def test_sets_of_two_widths_are_refused(tmp_path):
     for name, width in (("a", 4), ("b", 5)):
         with records.writer(tmp_path / name, "feature", 1) as writer:

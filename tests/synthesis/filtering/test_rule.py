@@ -32,6 +32,12 @@ def test_what_has_no_number_or_no_limit_is_not_checked_and_never_passed():
     assert row["checks"]["frozen"] == "passed" and row["keep"]
 
 
+@pytest.mark.parametrize("no_limit", [None, float("inf"), float("nan")])
+def test_a_limit_that_is_no_number_judges_nothing(no_limit):
+    (row,) = rule.choose(facts([1]), [SOUND], {}, rule.Rule(limits={"frozen": no_limit}))
+    assert row["checks"]["frozen"] == "not checked" and row["keep"]
+
+
 def test_a_wrong_event_is_one_that_any_of_the_text_checks_finds():
     limits = {"margin": 0.0, "zero_shot": 0.5}
     own = [SOUND | {"margin": -0.1, "zero_shot": 0.9}, SOUND | {"margin": 0.1, "zero_shot": 0.9}]
