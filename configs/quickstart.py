@@ -16,11 +16,8 @@ def get_config(arg: str | None = None) -> Any:
     c = pipeline.get_config(arg)
     c.pipeline.pairs = c.pipeline.real = c.pipeline.test = 10
     c.pipeline.frames = 96
-    c.pipeline.crops = "tiles"
-    c.pipeline.tiles = (3, 2)
     c.pipeline.motion = ("differences", "flow")
     c.switches.root, c.switches.components, c.switches.normalise, c.switches.noise = True, 16, "standardise", 1.0
-    c.switches.crop_aggregation = "max"
     c.data.segments = 8  # a clip has six snippets
     c.batch = 8  # pairs
     c.steps = 300

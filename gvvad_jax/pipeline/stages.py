@@ -140,6 +140,10 @@ def plan(config: Any, folder: Path) -> Plan:
             lambda out: _filter(out, halves[0], halves[1], own, chosen.duplicates.still, chosen.duplicates.moving),
             costs.filtering(clips),
         )
+    if not all(stage.is_done for stage in made):
+        extract.check()
+        if reads_text:
+            embed.check()
     return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features)
 
 
@@ -278,6 +282,10 @@ class _Extract:
         encoder = encoders.create(self.encoder, self.weights)
         return str(extraction.extract(source, encoder, self.options, out, dataset=dataset, shards=1))
 
+    def check(self) -> None:
+        """Refuse weights that are not there before anything is made."""
+        encoders.create(self.encoder, self.weights)
+
     def cost(self, count: int, frames: int | None) -> str:
         return costs.extraction(count, frames, len(self.options.plan(240, 320, 224).order))
 
@@ -301,6 +309,12 @@ class _Embed:
             return str(captions.write(out, encoder, videos=own))
         ids = records.reader(half.features).ids
         return str(captions.write(out, encoder, videos=own, captions=self.captions, ids=None if own else ids))
+
+    def check(self) -> None:
+        """Refuse weights and captions that are not there before anything is made."""
+        sentences.create(self.weights)
+        if self.captions:
+            captions.read(self.captions)
 
     def bank(self, descriptions: Path, out: Path) -> str:
         """One prompt for each event that is described."""

@@ -30,5 +30,13 @@ def test_demo_weights_that_changed_are_a_problem(monkeypatch, tmp_path):
     assert not machine._demo_weights().problem
 
 
+def test_a_cut_sentence_encoder_is_a_problem(monkeypatch, tmp_path):
+    from gvvad_jax.features import sentences
+
+    monkeypatch.setattr(sentences, "find", lambda: tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x08")
+    assert [finding.problem for finding in machine._sentence_weights()] == [True]
+
+
 def test_the_status_is_that_of_the_worst():
     assert finding.status([finding.ok("a")]) == 0 and finding.status([finding.ok("a"), finding.problem("b")]) == 1

@@ -82,7 +82,9 @@ def test_a_file_about_sets_is_made_again_after_one_of_them_was(tmp_path):
 
 def test_the_plan_names_every_stage_in_order_with_its_cost_and_writes_nothing(tmp_path):
     config = chain.get_config()
-    config.pipeline.update(describer="openai", dataset="folder", root=str(tmp_path), captions="c.jsonl")
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text('{"train/normal/a": ["a street"]}')
+    config.pipeline.update(describer="openai", dataset="folder", root=str(tmp_path), captions=str(captions))
     for name in ("normal/a.mp4", "anomalous/b.mp4"):
         (tmp_path / "train" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "train" / name).write_bytes(b"")
