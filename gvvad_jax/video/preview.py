@@ -32,8 +32,3 @@ def write(path: str | Path, snippets: Iterable[Snippet], fps: float | int | None
             image = av.VideoFrame.from_ndarray(frame, format="rgb24")
             container.mux(stream.encode(image.reformat(**size, format="yuv420p", interpolation="AREA")))
         container.mux(stream.encode())
-
-
-def _even(length: float) -> int:
-    """H.264 with halved colour takes even sizes alone."""
-    return max(2, round(length / 2) * 2)
