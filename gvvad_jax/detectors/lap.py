@@ -158,7 +158,7 @@ class LAP(nnx.Module):
         """One row of set means, nobody's (λ acts inside the means), or a row a rank that joins three videos."""
         normal, anomalous = outputs.features
         if self.switches.multi_prompt_by == "rank_paired_triplets":
-            rows, videos = prompts.rank_triplets(normal, anomalous, outputs.log_score, flagged, batch.mask, size)
+            rows, videos = prompts.rank_triplets(normal, anomalous, outputs.log_score, flagged, counts, size)
             return ssls.Term(factor * rows, videos, size)
         weight = jnp.ones(batch.label.shape) if batch.weight is None else jnp.maximum(batch.weight, 0)
         row = prompts.set_triplet(normal, anomalous, outputs.log_score, similarity, flagged, counts, weight, size)

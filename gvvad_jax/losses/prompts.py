@@ -81,14 +81,15 @@ def rank_triplets(
     anomalous: Float[Array, "videos crops segments width"],
     ranking: Float[Array, "2 videos segments"],
     flagged: Bool[Array, "videos segments"],
-    mask: Bool[Array, "2 videos segments"],
+    counts: Bool[Array, "2 videos segments"],
     rows: int,
 ) -> tuple[Float[Array, " triplets"], Int[Array, "triplets 3"]]:
     """max(0, d(a, p) - d(a, n) + 1) of single segments joined by rank, and each row's videos: the released program's.
 
     a: the `rows` lowest-scoring normal segments of the batch, p: the lowest anomalous ones, both ascending, n: the
     highest flagged ones, descending (unflagged ones follow where fewer are flagged, their order undefined in torch and
-    by place here). A segment joins its crops; d has torch's 1e-6 at every component.
+    by place here). A segment joins its crops; d has torch's 1e-6 at every component. Segments that do not count are
+    left out, and a row for which none are left is 0.
     """
     videos, _, segments, _ = normal.shape
     if videos * segments < rows:
@@ -97,19 +98,19 @@ def rank_triplets(
             f"{segments} segments are fewer than {rows}; make the batch larger or the bank smaller."
         )
 
-    def take(z: Array, order: Array) -> tuple[Array, Array]:
-        _, place = jax.lax.top_k(jax.lax.stop_gradient(order).ravel(), rows)
+    def take(z: Array, order: Array, counts: Array) -> tuple[Array, Array, Array]:
+        order = jax.lax.stop_gradient(jnp.where(counts, order, -jnp.inf))
+        highest, place = jax.lax.top_k(order.ravel(), rows)
         # A product instead of a gather: over devices it moves `rows` rows, not the features of the half.
         one = (place[:, None] == jnp.arange(order.size)).astype(z.dtype).reshape(rows, *order.shape)
-        return jnp.einsum("kbl,bcld->kcd", one, z, precision=EXACT), place // segments
+        return jnp.einsum("kbl,bcld->kcd", one, z, precision=EXACT), place // segments, highest > -jnp.inf
 
-    lowest = jnp.where(mask, -ranking, -jnp.inf)
-    a, of_a = take(normal, lowest[0])
-    p, of_p = take(anomalous, lowest[1])
-    n, of_n = take(anomalous, jnp.where(flagged, ranking[1], -jnp.inf))
+    a, of_a, has_a = take(normal, -ranking[0], counts[0])
+    p, of_p, has_p = take(anomalous, -ranking[1], counts[1])
+    n, of_n, has_n = take(anomalous, jnp.where(flagged, ranking[1], jnp.finfo(ranking.dtype).min), counts[1])
 
     def distance(x: Array, y: Array) -> Array:
         return jnp.sqrt(jnp.sum(jnp.square(x - y + 1e-6), (1, 2)))
 
-    row = jax.nn.relu(distance(a, p) - distance(a, n) + 1)
+    row = jnp.where(has_a & has_p & has_n, jax.nn.relu(distance(a, p) - distance(a, n) + 1), 0)
     return row, jnp.stack([of_a, of_p + videos, of_n + videos], -1)

@@ -110,3 +110,21 @@ def test_rank_triplets_pair_single_segments_by_rank(drawn):
     np.testing.assert_array_equal(videos, places)
     with pytest.raises(ValueError, match="3 videos of 7 segments are fewer than 22"):
         prompts.rank_triplets(*arguments, 22)
+
+
+def test_rank_triplets_take_nothing_of_what_does_not_count(drawn):
+    arrays = {k: jnp.asarray(v) for k, v in drawn.items()}
+    counts = jnp.ones((2, VIDEOS, SEGMENTS), bool).at[:, 1].set(False)
+
+    def found(rows, **changed):
+        given = arrays | {"flagged": arrays["flagged"] & counts[1], "mask": counts} | changed
+        return prompts.rank_triplets(*(given[k] for k in ("normal", "anomalous", "ranking", "flagged", "mask")), rows)
+
+    for rows in (4, 2 * SEGMENTS):  # the second: unflagged segments of videos that count follow the flagged ones
+        row, videos = found(rows)
+        assert not np.isin(videos, (1, VIDEOS + 1)).any()
+        spoilt = arrays["ranking"].at[:, 1].set(jnp.array([-1e3, 1e3])[:, None])
+        again = found(rows, ranking=spoilt, normal=arrays["normal"].at[1].set(1e3))
+        np.testing.assert_array_equal(again[0], row)
+        np.testing.assert_array_equal(again[1], videos)
+    assert not found(2 * SEGMENTS + 3)[0][2 * SEGMENTS :].any()
