@@ -13,15 +13,6 @@ from gvvad_jax.weights import torch_file
 
 Table = dict[str, tuple[str, bool]]  # our path -> (released name, whether the axes are reversed)
 
-_NETWORK = {
-    **{f"conv_{i}.kernel": (f"conv_{i}.0.weight", True) for i in (1, 2, 3, 4, 5)},
-    **{f"conv_{i}.bias": (f"conv_{i}.0.bias", False) for i in (1, 2, 3)},
-    **{f"non_local.{n}.kernel": (f"non_local.{n}.weight", True) for n in ("g", "theta", "phi")},
-    **{f"non_local.{n}.bias": (f"non_local.{n}.bias", False) for n in ("g", "theta", "phi")},
-    "non_local.out.kernel": ("non_local.W.0.weight", True),
-    "non_local.out.bias": ("non_local.W.0.bias", False),
-}
-_NORMS = {**{f"norm_{i}": f"conv_{i}.2" for i in (1, 2, 3, 5)}, "non_local.norm": "non_local.W.1"}
 _NORM = {
     "scale": "weight",
     "bias": "bias",
@@ -33,19 +24,30 @@ LAMBDA = "VLR"  # λ as a parameter of the GV-VAD program; any checkpoint may ca
 
 
 def multiscale_table(ours: str, theirs: str) -> Table:
-    """Names of one multi-scale temporal network."""
-    table = {f"{ours}.{path}": (f"{theirs}.{name}", turned) for path, (name, turned) in _NETWORK.items()}
-    for path, name in _NORMS.items():
-        table |= {f"{ours}.{path}.{a}": (f"{theirs}.{name}.{b}", False) for a, b in _NORM.items()}
-    return table
+    """Names of one multi-scale temporal network, in the released order."""
+    table: Table = {}
+    for i in (1, 2, 3):
+        table |= _layer(f"{ours}.conv_{i}", f"{theirs}.conv_{i}.0") | _norm(f"{ours}.norm_{i}", f"{theirs}.conv_{i}.2")
+    table |= _layer(f"{ours}.conv_4", f"{theirs}.conv_4.0", bias=False)
+    table |= _layer(f"{ours}.conv_5", f"{theirs}.conv_5.0", bias=False) | _norm(f"{ours}.norm_5", f"{theirs}.conv_5.2")
+    ours, theirs = f"{ours}.non_local", f"{theirs}.non_local"
+    table |= _layer(f"{ours}.g", f"{theirs}.g")
+    table |= _layer(f"{ours}.out", f"{theirs}.W.0") | _norm(f"{ours}.norm", f"{theirs}.W.1")
+    return table | _layer(f"{ours}.theta", f"{theirs}.theta") | _layer(f"{ours}.phi", f"{theirs}.phi")
 
 
 def linear_table(*names: str) -> Table:
     """Names of linear layers, which agree."""
-    table = {}
-    for name in names:
-        table |= {f"network.{name}.kernel": (f"{name}.weight", True), f"network.{name}.bias": (f"{name}.bias", False)}
-    return table
+    return {path: row for name in names for path, row in _layer(f"network.{name}", name).items()}
+
+
+def _layer(ours: str, theirs: str, bias: bool = True) -> Table:
+    table: Table = {f"{ours}.kernel": (f"{theirs}.weight", True)}
+    return table | ({f"{ours}.bias": (f"{theirs}.bias", False)} if bias else {})
+
+
+def _norm(ours: str, theirs: str) -> Table:
+    return {f"{ours}.{a}": (f"{theirs}.{b}", False) for a, b in _NORM.items()}
 
 
 _HEAD = linear_table("fc1", "fc2", "fc3")
@@ -74,7 +76,7 @@ def named(state: Any) -> dict[str, np.ndarray]:
 
 
 def to_official(detector: Any, arrays: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
-    """Released name -> array in torch's layout, running statistics included.
+    """Released name -> array in torch's layout, in the order of a state dict, running statistics included.
 
     `arrays` (dotted path -> array, gradients say) stand for the detector's own and may be some of them. What no
     released program has (fitted input statistics) stays out; a detector that was never published keeps our paths.
@@ -85,11 +87,10 @@ def to_official(detector: Any, arrays: Mapping[str, Any] | None = None) -> dict[
     if table is None:
         return {path: np.asarray(array) for path, array in arrays.items()}
     result = {}
-    for path, array in arrays.items():
-        if path in table:
-            name, turned = table[path]
+    for path, (name, turned) in table.items():
+        if path in arrays:
             # Conv1d keeps [out, in, taps] and Linear [out, in]; reversing the axes of ours gives either.
-            array = np.array(np.asarray(array).T if turned else array, order="C")
+            array = np.array(np.asarray(arrays[path]).T if turned else arrays[path], order="C")
             result[name] = array.astype(np.int64) if name.endswith(".num_batches_tracked") else array
     return result
 
@@ -135,7 +136,8 @@ def fill(detector: Any, path: str | Path) -> None:
     _refuse(path, detector, "holds NaN or infinite values in", bad)
     if dropped:
         what = f"{len(dropped)} tensors that a {detector.name} never uses are left out"
-        logging.warning("%s: %s (%s, …)", path, what, dropped[0])
+        layers = dict.fromkeys(name.partition(".")[0] for name in dropped)
+        logging.warning("%s: %s (%s)", path, what, ", ".join(f"{layer}.*" for layer in layers))
     if weight is not None:
         logging.warning("%s carries λ = %.6g (%s): it counts only where λ is learnable", path, weight, LAMBDA)
     state = nnx.state(detector, nnx.Any(nnx.Param, nnx.BatchStat))
