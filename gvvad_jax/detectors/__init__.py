@@ -19,6 +19,7 @@ __all__ = [
     "Inputs",
     "bundle",
     "check_training",
+    "check_visual",
     "create",
     "from_official",
     "load",
@@ -69,6 +70,8 @@ def create(name: str, inputs: Inputs, variant: str | None = None, seed: int = 0,
     """Make a detector with weights drawn from `seed`; switches are replaced by name."""
     module, kind = _entry(name)
     variant = _variant(name, variant)
+    if not isinstance(inputs, Inputs):
+        raise ValueError(f"{name} was given {type(inputs).__name__} as inputs; give detectors.Inputs(visual=WIDTH, …).")
     if name in TEXT and inputs.text is None:
         raise ValueError(f"{name} reads text: give the width of its sentence vectors, Inputs(visual, text=…).")
     values = replace(module.VARIANTS[variant], f"{name} {variant}", changes)
@@ -86,7 +89,8 @@ def ssls_mode(detector: Any, mode: str | None = None) -> str:
 def check_training(detector: Any, segments: int, short: str = "repeat", mode: str | None = None) -> str:
     """Refuse what a variant cannot be trained with before anything is compiled; gives the SSLS mode."""
     mode = ssls_mode(detector, mode)
-    if getattr(detector.switches, "regularised", "video") == "video":
+    has_term = not detector.coefficients().keys().isdisjoint(("smoothness", "sparsity"))
+    if not has_term or detector.switches.regularised == "video":
         return mode
     where = f"{detector.name} {detector.variant}: smoothness and sparsity"
     if segments % 32:
@@ -101,6 +105,17 @@ def check_training(detector: Any, segments: int, short: str = "repeat", mode: st
     return mode
 
 
+def check_visual(detector: Any, visual: np.ndarray) -> None:
+    """Refuse features that are not [videos, crops, snippets, width] of the detector's width."""
+    if visual.ndim != 4:
+        raise ValueError(f"the features have shape {list(visual.shape)}; give [videos, crops, snippets, width].")
+    if visual.shape[3] != detector.inputs.visual:
+        raise ValueError(
+            f"the features are {visual.shape[3]} columns wide, but this {detector.name} was made for "
+            f"{detector.inputs.visual}; extract with the encoder and blocks it was trained on."
+        )
+
+
 def scores(
     detector: Any,
     visual: Float[np.ndarray, "n crops snippets width"],
@@ -109,12 +124,8 @@ def scores(
     text_lengths: Int[np.ndarray, " n"] | list[int] | None = None,
 ) -> Float[np.ndarray, "n snippets"]:
     """Score videos in evaluation mode; rows from `lengths` on are padding, may hold any finite value, and score 0."""
-    count, _, snippets, width = visual.shape
-    if width != detector.inputs.visual:
-        raise ValueError(
-            f"the features are {width} columns wide, but this {detector.name} was made for {detector.inputs.visual}; "
-            "extract with the encoder and blocks it was trained on."
-        )
+    check_visual(detector, visual)
+    count, _, snippets, _ = visual.shape
     if not detector.transform.is_fitted:
         raise ValueError(
             f"this {detector.name} standardises or reduces its input, but has no statistics of training videos yet; "

@@ -40,7 +40,10 @@ class Inputs:
             raise ValueError(f"two blocks share a name among {', '.join(b.name for b in blocks)}; rename one.")
         object.__setattr__(self, "blocks", blocks)
         if self.prompts is not None:
-            prompts = np.asarray(self.prompts, np.float32)
+            try:
+                prompts = np.asarray(self.prompts, np.float32)
+            except (ValueError, TypeError):
+                raise ValueError("the prompt bank is no array of numbers; give its vectors [P, E].") from None
             if prompts.ndim != 2 or not prompts.size or not np.isfinite(prompts).all():
                 raise ValueError(
                     f"the prompt bank has shape {prompts.shape}; give finite vectors [P, E], P at least 1."

@@ -1,9 +1,11 @@
 """Fields of a variant's dataclass that know their legal values, and their replacement by name."""
 
 import dataclasses
+import math
 from typing import Any
 
 import flax.struct
+import numpy as np
 
 
 def choice(default: str, *others: str) -> Any:
@@ -44,7 +46,9 @@ def _check(value: Any, legal: Any, where: str) -> Any:
             raise ValueError(f"{where} is {value!r}; choose one of {', '.join(map(repr, legal['choices']))}.")
         return value
     kind, low, high = legal["kind"], legal["low"], legal.get("high", float("inf"))
-    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and value != int(value)):
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    is_number = is_number and math.isfinite(value)
+    if not is_number or (kind is int and value != int(value)):
         raise ValueError(f"{where} is {value!r}; give {'a whole number' if kind is int else 'a number'}.")
     if not low <= value <= high:
         raise ValueError(f"{where} is {value}; it must lie between {low} and {high}.")

@@ -42,6 +42,7 @@ def loss_and_gradients(
     `ssls`: per_sample, official_batch_scalar or off; None: the variant's own. `statistics`: "batch" normalises by the
     batch and updates the running ones of `detector` in place, "frozen" normalises by the running ones.
     """
+    detectors.check_visual(detector, visual)
     count = len(visual)
     if count == 0 or count % 2:
         raise ValueError(f"visual holds {count} videos; give 2B of them, the B normal ones first.")
@@ -125,6 +126,11 @@ def adam_step(
     unknown = sorted(gradients.keys() - params.keys())
     if unknown:
         raise ValueError(f"{len(unknown)} gradients belong to no parameter of this {detector.name} ({unknown[0]}).")
+    wrong = [
+        f"{n} {list(g.shape)} for {list(params[n].shape)}" for n, g in gradients.items() if g.shape != params[n].shape
+    ]
+    if wrong:
+        raise ValueError(f"{len(wrong)} gradients of this {detector.name} have another shape ({', '.join(wrong[:3])}).")
     moved = {name: params[name] for name in gradients}
     moments = states.ADAM.init(moved) if state is None else state
     moved, moments = step.adam(

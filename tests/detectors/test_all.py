@@ -111,6 +111,11 @@ def test_blocks_of_records_are_taken_as_they_are():
     assert made.inputs == detectors.Inputs(12, blocks=(Columns("appearance", 0, 8), Columns("flow", 8, 12)))
 
 
+def test_numbers_of_numpy_are_numbers():
+    switches = detectors.create("rtfm", detectors.Inputs(4), k=np.int64(2), magnitude=np.float32(0.5)).switches
+    assert (switches.k, switches.magnitude) == (2, 0.5) and type(switches.magnitude) is float
+
+
 @every
 def test_seeds_choose_the_weights(name, variant):
     make = lambda seed: detectors.bundle.arrays(cases.detector(name, variant, seed=seed, generic=False))  # noqa: E731
@@ -147,10 +152,14 @@ def test_names_say_what_stands_behind_each_detector():
         (lambda i: detectors.create("rtfm", i, k=2.5), "switch k is 2.5; give a whole number"),
         (lambda i: detectors.create("rtfm", i, dropout="high"), "switch dropout is 'high'; give a number"),
         (lambda i: detectors.create("rtfm", i, dropout=1.5), "switch dropout is 1.5; it must lie between 0.0 and 1.0"),
+        (lambda i: detectors.create("rtfm", i, k=float("inf")), "switch k is inf; give a whole number"),
+        (lambda i: detectors.create("rtfm", i, magnitude=float("inf")), "switch magnitude is inf; give a number"),
         (lambda i: detectors.create("rtfm", i, causal=1), "switch causal is 1; choose one of False, True"),
         (lambda i: detectors.create("linear", i, crop_aggregation="sum"), "is 'sum'; choose one of 'max', 'mean'"),
         (lambda i: detectors.Inputs(0), "the visual width is 0"),
         (lambda i: detectors.Inputs(4, text=-1), "the text width is -1"),
+        (lambda i: detectors.Inputs(4, 2, [[1, 2], [3]]), "the prompt bank is no array of numbers"),
+        (lambda i: detectors.Inputs(4, 2, [[1, 2, 3]]), "the prompt bank is 3 columns wide, but the text 2"),
         (lambda i: detectors.Inputs(4, blocks=(Columns("a", 0, 3),)), "end at column 3, but the visual width is 4"),
         (lambda i: detectors.Inputs(4, blocks=(Columns("a", 1, 4),)), "block a covers columns 1 to 4"),
         (lambda i: detectors.Inputs(4, blocks=(Columns("a", 0, 2), Columns("a", 2, 4))), "share a name among a, a"),

@@ -157,6 +157,8 @@ def test_official_refuses_lengths_padding_and_ssls_per_sample():
         with pytest.raises(ValueError, match=words):
             detectors.check_training(made, segments, short, mode)
     assert detectors.check_training(made, 64) == "off"
+    without = cases.detector(variant="official", smoothness=0, sparsity=0)
+    assert detectors.check_training(without, 40, "mask", "per_sample") == "per_sample"
     assert detectors.check_training(cases.detector(variant="gvvad"), 40, "mask") == "official_batch_scalar"
     assert detectors.check_training(cases.detector(), 40, "mask", "per_sample") == "per_sample"
 

@@ -80,6 +80,7 @@ def test_adam_goes_on_from_its_state_and_leaves_parameters_without_gradients(vis
     ("change", "sentence"),
     [
         ({"visual": np.zeros((3, 1, 4, 8), np.float32)}, "visual holds 3 videos"),
+        ({"visual": np.zeros((4, 1, 4, 7), np.float32)}, "7 columns wide, but this rtfm was made for 8"),
         ({"synthetic": [0, 1]}, r"synthetic holds \[0, 1\]"),
         ({"synthetic": [0, 1, 2, 0]}, "give a 0 or 1"),
         ({"ssls": "both"}, "SSLS mode 'both'"),
@@ -96,3 +97,9 @@ def test_wrong_arguments_are_refused_in_a_sentence(visual, change, sentence):
 def test_a_gradient_of_no_parameter_is_refused():
     with pytest.raises(ValueError, match=r"1 released names belong to no part of this rtfm \(fc9.weight\)"):
         training.adam_step(rtfm(), {"fc9.weight": np.zeros(3)})
+
+
+def test_a_gradient_of_another_shape_is_refused_and_not_broadcast():
+    gradient = {"fc1.weight": np.zeros((512, 1), np.float32)}
+    with pytest.raises(ValueError, match=r"fc1.kernel \[1, 512\] for \[8, 512\]"):
+        training.adam_step(rtfm(), gradient)
