@@ -115,6 +115,11 @@ def load(path: str | Path) -> tuple[Any, dict[str, Any]]:
     return detector, config
 
 
+def extraction(path: str | Path) -> dict[str, Any]:
+    """What a bundle's config.json says of how its features and text were made."""
+    return _read(Path(path))[0]["extraction"]
+
+
 def load_into(name: str, path: str | Path, inputs: Inputs, variant: str | None, changes: dict[str, Any]) -> Any:
     """A detector of the given name, inputs and variant with a bundle's weights."""
     path = Path(path)

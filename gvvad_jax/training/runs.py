@@ -108,16 +108,18 @@ def train(
         raise ValueError(f"{folder} is at step {kept}, past steps={config.steps}; steps may only grow.")
     mode = detectors.check_training(detector, segments, config.data.short, config.ssls.mode)
     learnable = config.ssls.learnable or None
-    start = config.ssls.weight  # of λ
+    start, origin = config.ssls.weight, "ssls.weight"  # of λ
     if learnable and config.init:
         released = detectors.released_weight(config.init)
-        start = start if released is None else released
+        if released is not None:
+            start, origin = released, f"the λ (VLR) that {config.init} carries"
     scaling.check(
         mode=mode,
         weight=start,
         reduction=config.ssls.reduction,
         schedule=config.ssls.schedule,
         learnable=learnable,
+        origin=origin,
     )
     if kept is None and not (config.init and detector.transform.is_fitted):
         detector.fit_inputs(stream.normal_rows())
@@ -231,6 +233,7 @@ def evaluate(config: Any, folder: Path) -> dict[str, Any]:
     texts = sets.texts if detectors.reads_text(detector.name) else None
     if detectors.reads_text(detector.name):
         bags.require_texts(texts, [reader], detector.name)
+        text_checks.require_same(config.data.text, texts, detector, described["extraction"], str(path))
     alignment = rules.alignment(config.eval)
     scores = evaluation.score_set(detector, reader, texts=texts)
     videos, notes = evaluation.test_videos(reader, scores, **alignment)

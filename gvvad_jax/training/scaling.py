@@ -19,13 +19,21 @@ SCHEDULES = ("cosine", "official_cosine", "official_step")
 BOUND = 2.0  # the bounded form's λ is between 0 and this
 
 
-def check(*, mode: str, weight: float, reduction: str, schedule: str | None, learnable: str | None) -> None:
-    """Refuse what cannot be trained with before anything is written."""
+def check(
+    *,
+    mode: str,
+    weight: float,
+    reduction: str,
+    schedule: str | None,
+    learnable: str | None,
+    origin: str = "ssls.weight",
+) -> None:
+    """Refuse what cannot be trained with before anything is written; `origin`: where `weight` comes from."""
     if reduction not in ssls.REDUCTIONS:
         raise ValueError(f"ssls.reduction is {reduction!r}; choose one of {', '.join(ssls.REDUCTIONS)}.")
     factor(schedule, jnp.ones((), jnp.int32), 1)
     if learnable:
-        initial(learnable, weight)
+        initial(learnable, weight, origin)
         if mode == "off":
             raise ValueError(
                 f"ssls.learnable is {learnable!r}, but with ssls.mode=off λ is in no loss and has no gradient; "
@@ -35,18 +43,18 @@ def check(*, mode: str, weight: float, reduction: str, schedule: str | None, lea
         raise ValueError(f"ssls.weight is {weight}; give a constant λ of 0 or more.")
 
 
-def initial(learnable: str, weight: float) -> float:
+def initial(learnable: str, weight: float, origin: str = "ssls.weight") -> float:
     """The parameter's start: λ itself (plain, as the released program's), or s of λ = 2 sigmoid(s) (bounded)."""
     if learnable not in FORMS:
         raise ValueError(f"ssls.learnable is {learnable!r}; choose one of {', '.join(FORMS)}, or None.")
     if not math.isfinite(weight):
-        raise ValueError(f"ssls.weight is {weight}; give a finite number for λ to start from.")
+        raise ValueError(f"{origin} is {weight}; give a finite number for λ to start from.")
     if learnable == "plain":
         return weight
     if not 0 < weight < BOUND:
         raise ValueError(
-            f"ssls.weight is {weight}, but a bounded λ starts strictly between 0 and {BOUND:g}; change ssls.weight, or "
-            "set ssls.learnable to plain."
+            f"{origin} is {weight}, but a bounded λ starts strictly between 0 and {BOUND:g}; change it, or set "
+            "ssls.learnable to plain."
         )
     return math.log(weight / (BOUND - weight))
 

@@ -32,6 +32,8 @@ def objective(
     statistics: str = "batch",
 ) -> tuple[Any, dict[str, Any]]:
     """The loss of a batch, and its terms as they enter it; batch statistics are written into the detector."""
+    if mode == "official_batch_scalar" and batch.label.shape[0] != 2:
+        raise ValueError("official_batch_scalar reads the anomalous half's flags and needs data.sampler=paired.")
     if mode == "per_sample":
         # What λ = 0 excludes stays out of selections and set means too (batch.counts).
         batch = dataclasses.replace(batch, weight=ssls.weights(batch.synthetic, jnp.maximum(synthetic_weight, 0)))

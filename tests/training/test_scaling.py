@@ -208,6 +208,7 @@ PLAIN = {"mode": "per_sample", "weight": 0.5, "reduction": "mean", "schedule": N
         ({"learnable": "free"}, "ssls.learnable is 'free'; choose one of plain, bounded, or None"),
         ({"learnable": "plain", "mode": "off"}, "with ssls.mode=off λ is in no loss and has no gradient"),
         ({"learnable": "bounded", "weight": 2.0}, "a bounded λ starts strictly between 0 and 2"),
+        ({"learnable": "bounded", "weight": -0.1, "origin": "the λ of a.pkl"}, "the λ of a.pkl is -0.1, but a bounded"),
         ({"learnable": "bounded", "weight": 0.0}, "a bounded λ starts strictly between 0 and 2"),
         ({"reduction": "max"}, "ssls.reduction is 'max'; choose one of mean, sum"),
         ({"schedule": "step"}, "ssls.schedule is 'step'; choose one of cosine, official_cosine, official_step, or N"),

@@ -46,13 +46,15 @@ def write_set(path: Path, *, test: bool = True, synthetic: bool = True, seed: in
     return path
 
 
-def write_text(path: Path, features: Path, *, without: Any = (), encoder: str = "toy", more: int = 1) -> Path:
+def write_text(
+    path: Path, features: Path, *, without: Any = (), encoder: str = "toy", more: int = 1, width: int = TEXT
+) -> Path:
     """Sentence vectors of a set's videos, `more` than they have snippets; `without`: ids that get none."""
     rng = np.random.default_rng(1)
     with records.writer(path, kind="text") as writer:
         for row in records.reader(features).rows:
             if row["id"] not in without:
-                vectors = rng.normal(size=(row["num_snippets"] + more, TEXT)).astype(np.float32)
+                vectors = rng.normal(size=(row["num_snippets"] + more, width)).astype(np.float32)
                 writer.add(records.Text(id=row["id"], vectors=vectors, sentence_encoder={"name": encoder}))
     return path
 
