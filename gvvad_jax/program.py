@@ -73,7 +73,8 @@ class Errors:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print(f"{id}: {row['error']}", file=sys.stderr)
+        said = row["error"]
+        print(said if said.startswith(f"{id}: ") else f"{id}: {said}", file=sys.stderr)
 
     def read(self) -> list[dict[str, str]]:
         """The failures that an earlier run of the same program left; a line that is none: ValueError that names it."""

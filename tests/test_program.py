@@ -66,7 +66,8 @@ def test_failures_are_one_line_each_on_stderr_and_in_the_file(tmp_path, capsys):
             {"id": "b.mp4", "error": "b.mp4: empty"},
         ]
     )
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    errors.add("c.mp4", "too short")
+    assert capsys.readouterr().err.splitlines() == ["a.mp4: broken at frame 3", "b.mp4: empty", "c.mp4: too short"]
     errors.clear()
     assert errors.read() == []
 

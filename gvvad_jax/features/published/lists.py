@@ -54,6 +54,8 @@ class Video:
 
 def read(path: Path) -> list[Line]:
     """The lines of a list, foreign absolute paths and `\\` and a csv header understood; a file twice: ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; name the published list, a path a line.")
     found: dict[str, Line] = {}
     for number, row in text.lines(path):
         if not found and row.replace(" ", "").lower() == "path,label":

@@ -173,3 +173,8 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "bad.list").write_bytes(b"a.npy\n\xff\xfe.npy\n")
     with pytest.raises(ValueError, match="bad.list, line 2: expected text in UTF-8"):
         lists.read(tmp_path / "bad.list")
+
+
+def test_a_list_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no file {tmp_path}/none.list; name the published list"):
+        lists.read(tmp_path / "none.list")
