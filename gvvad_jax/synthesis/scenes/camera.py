@@ -36,9 +36,21 @@ class Camera:
         row = HEIGHT / 2 - self.focal * seen[..., 1] / depth
         return np.stack([column, row, depth], -1)
 
+    def see(self, x: float | int, y: float | int, z: float | int) -> tuple[float, float, float]:
+        """`project` of one point, in plain numbers: ten times as fast."""
+        right, up, forward = self._rows
+        y = y - self.height
+        depth = max(forward[0] * x + forward[1] * y + forward[2] * z, 0.3)
+        column = WIDTH / 2 + self.focal * (right[0] * x + right[1] * y + right[2] * z) / depth
+        return column, HEIGHT / 2 - self.focal * (up[0] * x + up[1] * y + up[2] * z) / depth, depth
+
+    @functools.cached_property
+    def _rows(self) -> list[list[float]]:
+        return self.axes.tolist()
+
     def scale(self, x: float | int, z: float | int) -> float:
         """Pixels a metre at a place on the ground."""
-        return self.focal / float(self.project(np.array([x, 0.8, z]))[2])
+        return self.focal / self.see(x, 0.8, z)[2]
 
     def rays(self, fine: int) -> Float[np.ndarray, "rows columns 3"]:
         """Directions through each column's middle, at `fine` heights of every row."""

@@ -1,7 +1,6 @@
 """Fire, smoke, flashes, flying pieces, rain, and things that stand still."""
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -11,19 +10,14 @@ from gvvad_jax.synthesis.scenes import sprites
 FLAMES = ((235.0, 222, 140), (235.0, 170, 60), (226.0, 110, 36), (170.0, 60, 28))
 
 
-@functools.lru_cache(4096)
-def _cloud(radius: int, colour: tuple, opacity: int, flat: float | int) -> sprites.Sprite:
-    return sprites.cloud(radius / 2, colour, opacity / 10, flat)
-
-
 def _puff(
     frame, camera: cameras.Camera, x, y, z, metres: float | int, colour, opacity: float | int, flat: float | int = 1.0
 ) -> None:
-    column, row, depth = camera.project(np.array([x, y, z]))
+    column, row, depth = camera.see(x, y, z)
     radius = max(2, min(160, round(2 * metres * camera.focal / depth)))
     level = max(0, min(9, round(10 * opacity)))
     if level:
-        sprites.put(frame, _cloud(radius, colour, level, flat), column, row)
+        sprites.put(frame, sprites.cloud(radius / 2, colour, level / 10, flat), column, row)
 
 
 @dataclasses.dataclass(eq=False)
@@ -54,13 +48,13 @@ class Fire:
                 age = (part / self.fps / 2.5 + a) % 1
                 if age * 2.5 > part / self.fps:
                     continue
-                grey = (48.0 + 50 * d) * self.dark
+                grey = 8.0 * round((48 + 50 * d) * self.dark / 8)
                 x = self.x + (b - 0.5) * size * 0.7 + age * (0.6 + c) * self.size * 0.8
                 height = self.y + size * 0.7 + age * 3.2 * self.size
                 opacity = 0.95 * (1 - age**1.5) * min(1, grown * 1.5)
                 _puff(frame, camera, x, height, self.z, size * (0.4 + 0.9 * age), (grey, grey, grey * 1.02), opacity)
         if self.flames:
-            column, row, depth = camera.project(np.array([self.x, self.y + 0.4 * size, self.z]))
+            column, row, depth = camera.see(self.x, self.y + 0.4 * size, self.z)
             sprites.glow(frame, column, row, 2.2 * size * camera.focal / depth, (70, 42, 12), 0.8)
             for a, b, c, d in self.random[18:]:
                 age = (part / self.fps * (1.2 + b) + a) % 1
@@ -97,7 +91,7 @@ class Blast:
         age = (t - self.start) / self.fps
         if not 0 <= age < 1.6:
             return
-        column, row, depth = camera.project(np.array([self.x, self.y + 0.6, self.z]))
+        column, row, depth = camera.see(self.x, self.y + 0.6, self.z)
         scale = camera.focal / depth
         if age < 0.25:
             sprites.glow(frame, column, row, 6 * self.size * scale, (120, 105, 70))
@@ -130,7 +124,7 @@ class Flash:
     def draw(self, frame, t: int, camera: cameras.Camera) -> None:
         """Paints frame t."""
         if t in self.frames:
-            column, row, depth = camera.project(np.array([self.x, self.y, self.z]))
+            column, row, depth = camera.see(self.x, self.y, self.z)
             scale = camera.focal / depth
             sprites.glow(frame, column, row, self.radius * 2.2 * scale, self.colour)
             _puff(frame, camera, self.x, self.y, self.z, self.radius * 0.4, (235.0, 228, 190), 0.9)
@@ -154,18 +148,19 @@ class Thing:
         """Paints frame t."""
         if self.start <= t < self.end:
             sprite, column, row = self._sprite(camera)
-            sprites.put(frame, sprite, column, row, np.full(3, self.light, np.float32))
+            sprites.put(frame, sprite, column, row)
 
     def _sprite(self, camera: cameras.Camera):
         if not hasattr(self, "_made"):
             r = self.width / 2
-            low = camera.project(np.array([self.x, self.y + min(r, self.height / 2), self.z]))
-            high = camera.project(np.array([self.x, self.y + max(self.height - r, self.height / 2), self.z]))
-            scale = camera.focal / float(low[2])
-            ends = np.array([[low[:2] + (0, r * scale * 0.6), low[:2] + (0, r * scale * 0.7)], [low[:2], high[:2]]])
-            colours = np.array([[25.0, 25, 25], self.colour])
-            anchor = (float(low[0]), float(low[1]))
-            self._made = sprites.limbs(ends, np.array([r * scale * 1.1, r * scale]), colours, anchor), *anchor
+            low = camera.see(self.x, self.y + min(r, self.height / 2), self.z)
+            high = camera.see(self.x, self.y + max(self.height - r, self.height / 2), self.z)
+            scale = camera.focal / low[2]
+            foot, anchor = np.array(low[:2]), np.array([low[:2]])
+            under = [foot + (0, r * scale * 0.6), foot + (0, r * scale * 0.7)]
+            ends, radii = np.array([[under, [foot, high[:2]]]]), np.array([[r * scale * 1.1, r * scale]])
+            colours = np.array([[[25.0, 25, 25], self.colour]]) * self.light
+            self._made = sprites.limbs(ends, radii, colours, anchor)[0], *low[:2]
         return self._made
 
 
@@ -183,11 +178,10 @@ class Beam:
         x, _, z = self.place[t]
         c, s = np.cos(self.heading[t]), np.sin(self.heading[t])
         ahead = self.length / 2
-        column, row, depth = camera.project(np.array([x + c * (ahead + 2.6), 0.0, z + s * (ahead + 2.6)]))
+        column, row, depth = camera.see(x + c * (ahead + 2.6), 0.0, z + s * (ahead + 2.6))
         sprites.glow(frame, column, row, 3.0 * camera.focal / depth, np.array([95, 88, 62]) * self.strong, 0.35)
         for side in (-0.6, 0.6):
-            at = np.array([x + c * ahead - s * side, 0.65, z + s * ahead + c * side])
-            column, row, depth = camera.project(at)
+            column, row, depth = camera.see(x + c * ahead - s * side, 0.65, z + s * ahead + c * side)
             sprites.glow(frame, column, row, 0.8 * camera.focal / depth, np.array([150, 145, 120]) * self.strong)
 
 

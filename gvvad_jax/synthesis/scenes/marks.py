@@ -13,5 +13,6 @@ def painter(place: places.Place, lines, colour, opacity: float | int) -> Callabl
     seen = place.camera.project(ends)
     radii = np.array([w for _, _, w in lines]) * place.camera.focal / seen[:, 0, 2] / 2
     paint = np.tile(np.asarray(colour, np.float64), (len(lines), 1))
-    sprite = sprites.limbs(seen[:, :, :2], np.maximum(radii, 0.6), paint, (0.0, 0.0), opacity, shade=0.0)
+    ends, radii = seen[None, :, :, :2], np.maximum(radii, 0.6)[None]
+    (sprite,) = sprites.limbs(ends, radii, paint[None], np.zeros((1, 2)), opacity, shade=0.0)
     return lambda picture: sprites.put(picture, sprite, 0, 0)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
 from gvvad_jax.synthesis.scenes import camera as cameras
 from gvvad_jax.synthesis.scenes import poses, sprites
@@ -69,7 +70,7 @@ class Shadow:
 
 
 class Figure:
-    """One person's body in all frames as a camera sees it; sprites are drawn frame by frame."""
+    """One person's body in all frames as a camera sees it; sprites are drawn for many frames at once."""
 
     def __init__(self, look: Look, angles, place, heading, camera: cameras.Camera, shadow: Shadow):
         self.look, self.size = look, look.height / 1.75
@@ -86,8 +87,10 @@ class Figure:
         self.thrown = camera.project(thrown)[..., :2]
         self.parts: dict[str, tuple] = {}
 
-    def body(self, t: int, held: str) -> sprites.Sprite:
-        """The body in frame t, anchored at the feet."""
+    def bodies(
+        self, frames: list[int], held: str, light: Float[np.ndarray, " 3"] | None = None
+    ) -> list[sprites.Sprite]:
+        """The body in frames in which it holds one thing, anchored at the feet, its colours times a light."""
         if held not in self.parts:
             first, second, radii, colours, lifts = zip(*_parts(self.look, held), strict=True)
             index = np.array(
@@ -95,22 +98,28 @@ class Figure:
             )
             self.parts[held] = (index, np.array(radii), np.array(colours, np.float32), np.array(lifts))
         index, radii, colours, lifts = self.parts[held]
-        seen = self.seen[t]
-        order = np.argsort(lifts - seen[index, 2].mean(1), kind="stable")
-        sized = np.maximum(radii * self.scale[t] * self.size, 0.55)
-        return sprites.limbs(seen[index, :2][order], sized[order], colours[order], self.foot[t, :2])
+        seen = self.seen[frames][:, index]  # [frames, parts, 2, 3]
+        order = np.argsort(lifts - seen[..., 2].mean(2), axis=1, kind="stable")
+        sized = np.maximum(radii * (self.scale[frames] * self.size)[:, None], 0.55)
+        ends = np.take_along_axis(seen[..., :2], order[..., None, None], 1)
+        painted = colours if light is None else colours * light
+        return sprites.limbs(ends, np.take_along_axis(sized, order, 1), painted[order], self.foot[frames, :2])
 
-    def shadow(self, t: int) -> sprites.Sprite:
-        """Its shadow in frame t: limbs laid on the ground under a sun, else a soft patch under the feet."""
-        if self.diffuse:
-            lying = float(np.ptp(self.thrown[t][:, 0])) / 2
-            radius = max(2.0, 0.38 * self.scale[t] * self.size + 0.6 * lying)
-            made = sprites.cloud(radius, (20.0, 20, 20), self.dark * 1.6, 0.36)
-            middle = self.thrown[t].mean(0) - self.foot[t, :2]
-            return dataclasses.replace(made, left=made.left + round(middle[0]), top=made.top + round(middle[1]))
-        ends = self.thrown[t][[[0, 2], [1, 2], [2, 3], [4, 4]]]
-        radii = np.maximum(np.array([0.1, 0.1, 0.2, 0.13]) * self.scale[t] * self.size * 0.8, 0.8)
-        return sprites.limbs(ends, radii, np.full((4, 3), 20.0), self.foot[t, :2], opacity=self.dark, shade=0.0)
+    def shadows(self, frames: list[int]) -> list[sprites.Sprite]:
+        """Its shadow in frames: limbs laid on the ground under a sun, else a soft patch under the feet."""
+        thrown, scale = self.thrown[frames], self.scale[frames] * self.size
+        if not self.diffuse:
+            ends = thrown[:, [[0, 2], [1, 2], [2, 3], [4, 4]]]
+            radii = np.maximum(np.array([0.1, 0.1, 0.2, 0.13]) * scale[:, None] * 0.8, 0.8)
+            dark = np.full((*radii.shape, 3), 20.0)
+            return sprites.limbs(ends, radii, dark, self.foot[frames, :2], opacity=self.dark, shade=0.0)
+        radii = np.maximum(2.0, 0.38 * scale + 0.3 * np.ptp(thrown[..., 0], axis=1))
+        moved = np.round(thrown.mean(1) - self.foot[frames, :2]).astype(int).tolist()
+        made = []
+        for radius, (right, down) in zip((np.round(2 * radii) / 2).tolist(), moved, strict=True):
+            patch = sprites.cloud(radius, (20.0, 20, 20), self.dark * 1.6, 0.36)
+            made.append(dataclasses.replace(patch, left=patch.left + right, top=patch.top + down))
+        return made
 
 
 SHADOWED = [poses.JOINTS.index(name) for name in ("ankle_l", "ankle_r", "hip", "neck", "head")]

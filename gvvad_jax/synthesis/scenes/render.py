@@ -3,8 +3,10 @@
 Sprites of people and cars are kept by pose, heading and size in small steps, so that a gait is drawn once.
 """
 
+import math
+
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from gvvad_jax.synthesis.scenes import camera as cameras
 from gvvad_jax.synthesis.scenes import people, sprites, stage, tracks, vehicles
@@ -38,21 +40,30 @@ def frames(scene: stage.Scene) -> UInt8[np.ndarray, "frames 240 320 3"]:
 
 
 class _Person:
-    """Draws one actor, each sprite once."""
+    """Draws one actor, each sprite once, all of them beforehand."""
 
     def __init__(self, scene: stage.Scene, actor: tracks.Actor):
         place = scene.place
         self.figure = people.Figure(actor.look, actor.angles, actor.place, actor.heading, place.camera, place.shadow)
-        self.kept, self.place, self.shadows = {}, actor.place, place.shadow.dark > 0
-        self.seen, self.light = self.figure.foot, place.light(actor.place[:, 0], actor.place[:, 2])
+        self.place, self.light = actor.place, _steps(place.light(actor.place[:, 0], actor.place[:, 2]))
+        self.seen, self.lit = self.figure.foot, {}
+        self.visible = actor.shown & (self.seen[:, 0] > -40) & (self.seen[:, 0] < cameras.WIDTH + 40)
         view = np.arctan2(actor.place[:, 2], actor.place[:, 0])
         size = np.round(np.log(self.seen[:, 2]) / 0.09).astype(int)
         turned = np.round(np.mod(actor.heading - view, 2 * np.pi) / 0.45).astype(int)
-        steps = np.round(actor.angles / 0.2).astype(np.int8)
-        self.keys = [
-            (s.tobytes(), int(a), int(b), h) for s, a, b, h in zip(steps, size, turned, actor.held, strict=True)
-        ]
-        self.visible = actor.shown & (self.seen[:, 0] > -40) & (self.seen[:, 0] < cameras.WIDTH + 40)
+        steps = np.concatenate([np.round(actor.angles / 0.2), size[:, None], turned[:, None]], 1).astype(np.int8)
+        self.keys = [(held, step.tobytes()) for held, step in zip(actor.held, steps, strict=True)]
+        self.steady = bool((self.light == self.light[0]).all())
+        first = {self.keys[t]: t for t in np.flatnonzero(self.visible).tolist()[::-1]}
+        self.bodies, self.shadows = {}, {}
+        for held in sorted(set(actor.held)):
+            own = sorted((key for key in first if key[0] == held), key=lambda key: (self.seen[first[key], 2], key))
+            at = [first[key] for key in own]
+            if own:
+                light = self.light[0] if self.steady else None
+                self.bodies |= dict(zip(own, self.figure.bodies(at, held, light), strict=True))
+                if place.shadow.dark > 0:
+                    self.shadows |= dict(zip(own, self.figure.shadows(at), strict=True))
 
     def depth(self, t: int) -> float | None:
         """How far away, None where it is not seen."""
@@ -61,22 +72,20 @@ class _Person:
     def draw(self, frame, t: int) -> None:
         """Paints shadow and body."""
         key = self.keys[t]
-        if key not in self.kept:
-            self.kept[key] = (self.figure.shadow(t) if self.shadows else None, self.figure.body(t, key[3]))
-        shadow, body = self.kept[key]
-        column, row, _ = self.seen[t]
-        if shadow is not None:
-            sprites.put(frame, shadow, column, row)
-        sprites.put(frame, body, column, row, self.light[t])
+        column, row, _ = self.seen[t].tolist()
+        if key in self.shadows:
+            sprites.put(frame, self.shadows[key], column, row)
+        body = self.bodies[key]
+        sprites.put(frame, body if self.steady else _under(self.lit, key, body, self.light[t]), column, row)
 
 
 class _Vehicle:
     """Draws one vehicle, each sprite once."""
 
     def __init__(self, scene: stage.Scene, drive: tracks.Drive):
-        self.scene, self.drive, self.kept = scene, drive, {}
+        self.scene, self.drive, self.kept, self.lit = scene, drive, {}, {}
         self.seen = scene.place.camera.project(drive.place)
-        self.light = scene.place.light(drive.place[:, 0], drive.place[:, 2])
+        self.light = _steps(scene.place.light(drive.place[:, 0], drive.place[:, 2]))
         self.visible = (self.seen[:, 0] > -170) & (self.seen[:, 0] < cameras.WIDTH + 170) & (self.seen[:, 2] > 1.5)
 
     def depth(self, t: int) -> float | None:
@@ -86,12 +95,26 @@ class _Vehicle:
     def draw(self, frame, t: int) -> None:
         """Paints the vehicle."""
         place, drive = self.scene.place, self.drive
-        column, row, depth = self.seen[t]
-        key = (round(column / 14), round(np.log(depth) / 0.03), round(drive.heading[t] / 0.06))
+        column, row, depth = self.seen[t].tolist()
+        key = (round(column / 14), round(math.log(depth) / 0.03), round(float(drive.heading[t]) / 0.06))
         if key not in self.kept:
             self.kept[key] = vehicles.draw(drive.body, drive.place[t], drive.heading[t], place.camera, drive.lights)
-        if self.kept[key] is not None:
-            sprites.put(frame, self.kept[key], column, row, self.light[t])
+        sprite = self.kept[key]
+        if sprite is not None:
+            sprites.put(frame, _under(self.lit, key, sprite, self.light[t]), column, row)
+
+
+def _steps(light: Float[np.ndarray, "frames 3"]) -> Float[np.ndarray, "frames 3"]:
+    """Light in steps of a thirty-second, so that a lit sprite serves many frames."""
+    return np.round(light * 32) / 32
+
+
+def _under(lit: dict, key: tuple, sprite: sprites.Sprite, light: Float[np.ndarray, " 3"]) -> sprites.Sprite:
+    """The sprite of `key` under a light, each once."""
+    key = (key, light.tobytes())
+    if key not in lit:
+        lit[key] = sprite.lit(light)
+    return lit[key]
 
 
 def _grain(scene: stage.Scene):

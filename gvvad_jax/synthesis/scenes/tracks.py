@@ -1,6 +1,7 @@
 """What somebody does, frame by frame: scripts that append walking, holding, falling, and the vehicles' drives."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,11 @@ from gvvad_jax.synthesis.scenes import people, poses, vehicles
 
 PHASES = 10  # of a gait: each is drawn once and kept
 Moves = Callable[[int], poses.Pose]
+
+
+@functools.lru_cache
+def _gait(gait: Callable, phase: int, swing: float | int) -> poses.Pose:
+    return gait(phase / PHASES * 2 * np.pi, swing)
 
 
 class Script:
@@ -65,8 +71,8 @@ class Script:
             self.x, self.z = x0 + (x - x0) * k / count, z0 + (z - z0) * k / count
             self.phase += 2 * np.pi * distance / count / cycle
             gait = poses.run if runs else poses.walk
-            phase = np.round(self.phase / (2 * np.pi) * PHASES) / PHASES * 2 * np.pi
-            self._add(gait(phase, self.swing) if distance > 0.02 else poses.STAND, True)
+            phase = round(self.phase / (2 * np.pi) * PHASES) % PHASES
+            self._add(_gait(gait, phase, self.swing) if distance > 0.02 else poses.STAND, True)
         return self
 
     def leave(

@@ -7,7 +7,7 @@ from benchmarks import scenes as benchmark
 from gvvad_jax import records
 from gvvad_jax.synthesis import scenes
 from gvvad_jax.synthesis.describe import elements
-from gvvad_jax.synthesis.scenes import captions, forms, places, render
+from gvvad_jax.synthesis.scenes import captions, forms, places, render, sprites
 from gvvad_jax.video import decode
 
 FRAMES = 32
@@ -100,6 +100,31 @@ def test_frames_outside_the_interval_are_those_of_a_scene_without_the_action():
     burning = ((red > 200) & (red - blue > 110) & (green > 60)).sum((1, 2))
     assert burning[start:end].max() > 30
     assert max(burning[:start].max(initial=0), burning[end:].max(initial=0)) < burning[start:end].max() / 4
+
+
+def test_limbs_cover_what_is_within_their_radius_and_nothing_else():
+    """A point, a line and both, against distances written out; drawn together they are what each is alone."""
+    ends = np.array([[[[9.0, 8], [9, 8]], [[15, 4], [22, 20]]], [[[9.5, 8], [9.5, 8]], [[3, 20], [22, 20.5]]]])
+    radii, anchors = np.array([[4.0, 2.5], [3.0, 1.5]]), np.array([[9.0, 8], [0, 0]])
+    paint = np.array([[[200.0, 100, 50], [60, 120, 180]]] * 2)
+    together = sprites.limbs(ends, radii, paint, anchors, shade=0.0)
+    for i in range(2):
+        for sprite in (
+            together[i],
+            *sprites.limbs(ends[i : i + 1], radii[i : i + 1], paint[i : i + 1], anchors[i, None]),
+        ):
+            frame = np.full((30, 40, 3), 235, np.uint8)
+            sprites.put(frame, sprite, *anchors[i])
+            x, y = np.meshgrid(np.arange(40.0), np.arange(30.0))
+            a, b = ends[i, :, 0, :, None, None], ends[i, :, 1, :, None, None]
+            part = ((x - a[:, 0]) * (b - a)[:, 0] + (y - a[:, 1]) * (b - a)[:, 1]) / ((b - a) ** 2).sum(1).clip(1e-9)
+            part = part.clip(0, 1)
+            away = np.hypot(x - a[:, 0] - part * (b - a)[:, 0], y - a[:, 1] - part * (b - a)[:, 1])
+            outside, inside = away - radii[i, :, None, None] > 0.51, away - radii[i, :, None, None] < -0.51
+            assert (frame[outside.all(0)] == 235).all()
+            assert (frame[inside.any(0)] < 235).any(-1).all()
+            if sprite is together[i]:
+                assert np.abs(frame[inside[1]] - paint[0, 1]).max() <= 1  # the later covers the earlier
 
 
 @pytest.mark.parametrize("kind", places.KINDS)
