@@ -1,0 +1,255 @@
+"""CLIP (Radford et al., 2021): an image and a text tower into one space; `load` reads a Hugging Face folder.
+
+Vectors come as the projections give them, not normalised, as published features are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
+from PIL import Image
+
+from gvvad_jax.nn.blocks import ACTIVATIONS, Blocks, Norm, matmul
+from gvvad_jax.weights import folder, tables
+
+WHAT = "CLIP"
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+# What a published config.json may leave out.
+TEXT = dict(vocab_size=49408, hidden_size=512, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=8)
+TEXT |= dict(max_position_embeddings=77, hidden_act="quick_gelu", layer_norm_eps=1e-5, eos_token_id=49407)
+VISION = dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, num_channels=3)
+VISION |= dict(image_size=224, patch_size=32, hidden_act="quick_gelu", layer_norm_eps=1e-5)
+LARGEST = 2  # an eos_token_id of 2 stands for: the largest id of the sentence
+IGNORED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
+
+
+@dataclass(frozen=True)
+class Tower:
+    """The sizes that both towers have."""
+
+    width: int
+    inner: int
+    layers: int
+    heads: int
+    epsilon: float
+    activation: str
+
+    def blocks(self, dtype: Any) -> Blocks:
+        """The tower's blocks, empty."""
+        return Blocks(self.layers, self.width, self.inner, self.heads, self.epsilon, self.activation, dtype)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What of config.json shapes the network."""
+
+    vision: Tower
+    text: Tower
+    projection: int
+    size: int
+    patch: int
+    vocabulary: int
+    positions: int
+    eos: int
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], where: str) -> "Config":
+        """From a Hugging Face config; of a tower's two spellings in old files `…_config_dict` counts."""
+        parts = []
+        for name, defaults in (("vision", VISION), ("text", TEXT)):
+            given = (found.get(f"{name}_config") or {}) | (found.get(f"{name}_config_dict") or {})
+            parts.append(defaults | {key: given[key] for key in defaults if given.get(key) is not None})
+        vision, text = parts
+        for part in parts:
+            if part["hidden_act"] not in ACTIVATIONS:
+                raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}; CLIP has {', '.join(ACTIVATIONS)}.")
+            if part["hidden_size"] % part["num_attention_heads"]:
+                raise ValueError(
+                    f"{where}: {part['hidden_size']} columns do not divide over the heads; fetch it again."
+                )
+        if vision["num_channels"] != 3 or vision["image_size"] % vision["patch_size"]:
+            raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
+        return cls(
+            vision=_tower(vision),
+            text=_tower(text),
+            projection=int(found.get("projection_dim") or 512),
+            size=vision["image_size"],
+            patch=vision["patch_size"],
+            vocabulary=text["vocab_size"],
+            positions=text["max_position_embeddings"],
+            eos=text["eos_token_id"],
+        )
+
+
+class Clip(nnx.Module):
+    """Both towers."""
+
+    def __init__(self, config: Config, dtype: Any = jnp.float32):
+        vision, text, tokens = config.vision, config.text, (config.size // config.patch) ** 2 + 1
+        self.config = config
+
+        def zeros(*shape: int) -> nnx.Param:
+            return nnx.Param(jnp.zeros(shape, dtype))
+
+        self.patches = zeros(3 * config.patch**2, vision.width)
+        self.summary, self.places = zeros(vision.width), zeros(tokens, vision.width)
+        self.before, self.after = (Norm(vision.width, vision.epsilon, dtype) for _ in range(2))
+        self.vision = vision.blocks(dtype)
+        self.words, self.text_places = zeros(config.vocabulary, text.width), zeros(config.positions, text.width)
+        self.text = text.blocks(dtype)
+        self.text_norm = Norm(text.width, text.epsilon, dtype)
+        self.image_projection = zeros(vision.width, config.projection)
+        self.text_projection = zeros(text.width, config.projection)
+        self.logit_scale = nnx.Param(jnp.zeros(()))  # a logarithm, always float32
+
+    def embed_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
+        """Patches behind the class token, with their places, before the first norm."""
+        size, patch = self.config.size, self.config.patch
+        if pixels.shape[1:3] != (size, size):
+            raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[1]}, but this CLIP takes {size}x{size}.")
+        grid = size // patch
+        x = jnp.asarray(pixels, self.patches.dtype).reshape(-1, grid, patch, grid, patch, 3)
+        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), grid * grid, -1)
+        x = matmul(x, self.patches[...])
+        first = jnp.broadcast_to(self.summary[...], (len(x), 1, x.shape[-1]))
+        return jnp.concatenate([first, x], 1) + self.places[...]
+
+    def encode_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n projection"]:
+        """Of preprocessed images, as the projection gives it."""
+        x = self.vision(self.before(self.embed_image(pixels)))
+        return matmul(self.after(x[:, 0]), self.image_projection[...]).astype(jnp.float32)
+
+    def embed_text(self, ids: Int[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
+        """Words with their places."""
+        if ids.shape[1] > self.config.positions:
+            raise ValueError(
+                f"sentences of {ids.shape[1]} tokens, but this CLIP has {self.config.positions} positions; cut them."
+            )
+        return self.words[...][jnp.asarray(ids)] + self.text_places[...][: ids.shape[1]]
+
+    def visible(self, ids: Any, mask: Shaped[Array | np.ndarray, "n tokens"] | None) -> Array:
+        """Which tokens each token sees: those before it that are no padding."""
+        length = ids.shape[1]
+        causal = jnp.tril(jnp.ones((1, length, length), bool))
+        return causal if mask is None else causal & jnp.asarray(mask).astype(bool)[:, None]
+
+    def encode_text(
+        self, ids: Int[Array | np.ndarray, "n tokens"], mask: Shaped[Array | np.ndarray, "n tokens"] | None = None
+    ) -> Float[Array, "n projection"]:
+        """Of token ids, as the projection gives it; padding on the right changes nothing."""
+        ids = jnp.asarray(ids)
+        x = self.text_norm(self.text(self.embed_text(ids), self.visible(ids, mask)))
+        at = jnp.argmax(ids if self.config.eos == LARGEST else ids == self.config.eos, axis=-1)
+        last = jnp.take_along_axis(x, at[:, None, None], axis=1)[:, 0]
+        return matmul(last, self.text_projection[...]).astype(jnp.float32)
+
+    def logits(self, images: Float[Array, "n projection"], texts: Float[Array, "m projection"]) -> Float[Array, "n m"]:
+        """Scaled cosines of images and texts."""
+        images, texts = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (images, texts))
+        return jnp.exp(self.logit_scale[...]) * jnp.matmul(images, texts.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def preprocess(
+    image: UInt8[np.ndarray, "height width *channels"] | Image.Image, size: int = 224
+) -> Float32[np.ndarray, "size size 3"]:
+    """As CLIPImageProcessorPil, bit for bit: shorter side to `size` by Pillow's bicubic, centre crop, normalised."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("RGB")
+    short = min(picture.size)
+    width, height = (size if side == short else int(size * side / short) for side in picture.size)
+    if (width, height) != picture.size:
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - size) // 2, (height - size) // 2
+    pixels = np.asarray(picture)[top : top + size, left : left + size]
+    return np.stack([values[pixels[..., i]] for i, values in enumerate(table_of_pixels())], -1)
+
+
+def table_of_pixels(mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> Float32[np.ndarray, "3 256"]:
+    """What each byte becomes in each channel; looked up, for a formula inside jit gives other bits."""
+    scaled = (np.arange(256) * (1 / 255)).astype(np.float32)
+    mean_, std_ = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+    return (scaled - mean_[:, None]) / std_[:, None]
+
+
+def load(path: str | Path, dtype: Any = "float32") -> Clip:
+    """The network in a folder of config.json and weights; a tensor too many, too few or misshapen is a ValueError."""
+    path = Path(path)
+    config = Config.of(folder.config(path, "clip", WHAT), str(path / "config.json"))
+    arrays = folder.read(path)
+    model = nnx.eval_shape(lambda: Clip(config, jnp.dtype(dtype)))
+    tables.fill(model, arrays, table(config, arrays), origin=str(path))
+    return model
+
+
+def table(config: Config, arrays: Mapping[str, Any]) -> list[tables.Row]:
+    """From the published names to ours."""
+    vision, text = "vision_model.embeddings", "text_model.embeddings"
+    rows = [tables.Row(None, (name,)) for name in IGNORED if name in arrays]
+    rows += [
+        tables.Row(
+            "patches", (f"{vision}.patch_embedding.weight",), lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w))
+        ),
+        tables.Row("summary", (f"{vision}.class_embedding",)),
+        tables.Row("places", (f"{vision}.position_embedding.weight",)),
+        tables.Row("words", (f"{text}.token_embedding.weight",)),
+        tables.Row("text_places", (f"{text}.position_embedding.weight",)),
+        tables.Row("image_projection", ("visual_projection.weight",), np.transpose),
+        tables.Row("text_projection", ("text_projection.weight",), np.transpose),
+        tables.Row("logit_scale", ("logit_scale",)),
+    ]
+    for ours, theirs in (
+        ("before", "vision_model.pre_layrnorm"),
+        ("after", "vision_model.post_layernorm"),
+        ("text_norm", "text_model.final_layer_norm"),
+    ):
+        rows += [tables.Row(f"{ours}.scale", (f"{theirs}.weight",)), tables.Row(f"{ours}.bias", (f"{theirs}.bias",))]
+    rows += block_rows("vision", "vision_model.encoder.layers", config.vision.layers)
+    return rows + block_rows("text", "text_model.encoder.layers", config.text.layers)
+
+
+def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
+    """A tower's blocks, stacked by layer."""
+
+    def each(*names: str) -> tuple[str, ...]:
+        return tuple(f"{theirs}.{i}.{name}" for i in range(layers) for name in names)
+
+    def stacked(*arrays: np.ndarray) -> np.ndarray:
+        return np.stack([array.T for array in arrays])  # kernels are transposed, vectors as they are
+
+    def joined(*arrays: np.ndarray) -> np.ndarray:
+        own = [array.T for array in arrays]
+        return np.stack([np.concatenate(own[i : i + 3], -1) for i in range(0, len(own), 3)])
+
+    heads = [f"self_attn.{name}_proj" for name in "qkv"]
+    rows = [
+        tables.Row(f"{ours}.qkv_kernel", each(*(f"{name}.weight" for name in heads)), joined),
+        tables.Row(f"{ours}.qkv_bias", each(*(f"{name}.bias" for name in heads)), joined),
+    ]
+    for own, name in (("out", "self_attn.out_proj"), ("fc1", "mlp.fc1"), ("fc2", "mlp.fc2")):
+        rows.append(tables.Row(f"{ours}.{own}_kernel", each(f"{name}.weight"), stacked))
+        rows.append(tables.Row(f"{ours}.{own}_bias", each(f"{name}.bias"), stacked))
+    for own, name in (("norm1", "layer_norm1"), ("norm2", "layer_norm2")):
+        rows.append(tables.Row(f"{ours}.{own}_scale", each(f"{name}.weight"), stacked))
+        rows.append(tables.Row(f"{ours}.{own}_bias", each(f"{name}.bias"), stacked))
+    return rows
+
+
+def _tower(part: Mapping[str, Any]) -> Tower:
+    return Tower(
+        width=part["hidden_size"],
+        inner=part["intermediate_size"],
+        layers=part["num_hidden_layers"],
+        heads=part["num_attention_heads"],
+        epsilon=float(part["layer_norm_eps"]),
+        activation=part["hidden_act"],
+    )
