@@ -22,6 +22,7 @@ def test_it_equals_float64(keys, platform):
     q, k, v = (rng.normal(size=(2, n, 3, 4)).astype(np.float32) for n in (7, keys, keys))
     visible = rng.random((2, 7, keys)) < 0.6
     visible[..., 0] = True
+    q, k, v = map(jnp.asarray, (q, k, v))
     found = attention.attention(q, k, v, jnp.asarray(visible), platform=platform)
     np.testing.assert_allclose(found, reference(q, k, v, visible), atol=2e-6)
     everything = attention.attention(q, k, v, platform=platform)
