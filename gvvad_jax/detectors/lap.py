@@ -19,7 +19,7 @@ from gvvad_jax.detectors.inputs import Inputs
 from gvvad_jax.detectors.network import Network, Outputs
 from gvvad_jax.detectors.switches import choice, flag, integer, number
 from gvvad_jax.losses import prompts, ssls
-from gvvad_jax.nn import norm
+from gvvad_jax.nn import alignment, norm
 from gvvad_jax.nn.inputs import Fitted
 
 TERMS = ("pseudo_anomaly", "multi_prompt")  # beside those that RTFM and TEVAD have
@@ -134,7 +134,9 @@ class LAP(nnx.Module):
             raise ValueError(
                 "LAP trains with a prompt bank; make one with tools/prompt_bank.py and name it by data.prompts."
             )
-        similarity = prompts.similarities(batch.text[1], bank)
+        # A masked video may have a row of text less than of vision, which is no row of zeros then.
+        text = alignment.align(batch.text[1], batch.text_mask[1], batch.mask[1])
+        similarity = prompts.similarities(text, bank)
         counts = batch.mask if batch.counts is None else batch.mask & batch.counts[..., None]
         flagged = prompts.flags(similarity, counts[1])
         if "pseudo_anomaly" in factors:
