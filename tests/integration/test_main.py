@@ -260,7 +260,7 @@ def test_without_test_videos_there_is_a_bundle_and_no_metrics(tmp_path):
         ({"checkpoint__rule": "validation"}, "set data.validation above 0"),
         ({"checkpoint__rule": "first"}, "checkpoint.rule is 'first'"),
         ({"ssls__mode": "paper"}, "SSLS mode 'paper'"),
-        ({"ssls__mode": "official_batch_scalar", "data__sampler": "shuffled"}, "half's flags and needs data.sampler=pai"),
+        ({"ssls__mode": "official_batch_scalar", "data__sampler": "shuffled"}, "needs data.sampler=paired"),
         ({"ssls__schedule": "linear"}, "ssls.schedule is 'linear'"),
         ({"steps": 0}, "steps is 0"),
         ({"seeds": 0}, "seeds is 0"),
