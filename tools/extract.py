@@ -15,8 +15,12 @@ from gvvad_jax import datasets, program, records
 ROOT = flags.DEFINE_string("root", None, "The folder of the data set's raw videos or pictures.")
 DATASET = flags.DEFINE_string("dataset", None, f"What lies under --root: {', '.join(datasets.names())}.")
 VIDEOS = flags.DEFINE_string("videos", None, "A video set, instead of --dataset and --root.")
-ENCODER = flags.DEFINE_string("encoder", "efficientnet_lite0", "The image encoder: efficientnet_lite0.")
-WEIGHTS = flags.DEFINE_string("weights", None, "The folder of the encoder's published weights, where it needs one.")
+ENCODER = flags.DEFINE_string(
+    "encoder", "efficientnet_lite0", "The image encoder: efficientnet_lite0, or clip (with --weights)."
+)
+WEIGHTS = flags.DEFINE_string(
+    "weights", None, "The folder of published weights (Hugging Face layout), for --encoder=clip."
+)
 CROPS = flags.DEFINE_enum("crops", "centre", ["centre", "five", "ten", "tiles"], "Which views of a frame are encoded.")
 TILES = flags.DEFINE_string("tiles", "5x3", "Columns x rows of overlapping 224-pixel cells, for --crops=tiles.")
 MOTION = flags.DEFINE_list("motion", [], "Blocks after the encoder's: some of differences, flow, image.")

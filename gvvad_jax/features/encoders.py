@@ -12,14 +12,15 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Float, UInt8
 
+from gvvad_jax.models import clip as clip_network
 from gvvad_jax.models import efficientnet_lite
+from gvvad_jax.weights import folder
 
 # Images a device and call. On CPU more than 3 no longer fit the caches and each call's memory is mapped anew:
 # 15 cpu ms an image at 2, 22 at 8 (Zen 3, two cores).
 PER_DEVICE = {"cpu": 2}
 PER_ACCELERATOR = 128
 AHEAD = 8  # calls dispatched before the first result is waited for
-LATER = ("clip",)
 
 
 @runtime_checkable
@@ -50,8 +51,6 @@ def names() -> list[str]:
 
 def create(name: str, weights: str | Path | None = None) -> Encoder:
     """The encoder called `name`, its weights from the folder or file `weights`, or where it finds them itself."""
-    if name in LATER:
-        raise ValueError(f"encoder {name!r} comes with a later version; use one of {', '.join(names())} until then.")
     if name not in ENCODERS:
         raise ValueError(f"no encoder is called {name!r}; use one of {', '.join(names())}.")
     return ENCODERS[name](None if weights is None else Path(weights))
@@ -69,6 +68,28 @@ def efficientnet_lite0(weights: Path | None = None) -> "Sharded":
         preprocessing="(pixel - 127) / 128",
         model=efficientnet_lite.load(weights),
         function=lambda model, images: model(efficientnet_lite.preprocess(images)),
+    )
+
+
+def clip(weights: Path | None = None) -> "Sharded":
+    """CLIP's projected image vectors, not normalised, in float32 on a CPU and bfloat16 on accelerators.
+
+    `weights`: a folder in the Hugging Face layout, whose preprocessor_config.json says mean and deviation.
+    """
+    if weights is None:
+        raise ValueError("encoder 'clip' needs a folder of weights in the Hugging Face layout; name it by --weights.")
+    half = jax.local_devices()[0].platform != "cpu"
+    model = clip_network.load(weights, "bfloat16" if half else "float32")
+    pixels = jax.numpy.asarray(clip_network.table_of_pixels(*clip_network.pixel_statistics(weights)))
+    channels = jax.numpy.arange(3)
+    return Sharded(
+        name="clip",
+        size=model.config.size,
+        width=model.config.projection,
+        weights_sha256=folder.sha256(weights),
+        preprocessing=f"CLIP, {'bfloat16' if half else 'float32'}",
+        model=model,
+        function=lambda model, images: model.encode_image(pixels[channels, images.astype(int)]),
     )
 
 
@@ -123,4 +144,4 @@ class Sharded:
         yield from map(np.asarray, running)
 
 
-ENCODERS: dict[str, Callable[[Path | None], Encoder]] = {"efficientnet_lite0": efficientnet_lite0}
+ENCODERS: dict[str, Callable[[Path | None], Encoder]] = {"efficientnet_lite0": efficientnet_lite0, "clip": clip}

@@ -181,6 +181,16 @@ def table_of_pixels(mean: Sequence[float] = MEAN, std: Sequence[float] = STD) ->
     return (scaled - mean_[:, None]) / std_[:, None]
 
 
+def pixel_statistics(path: str | Path) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of the channels: the folder's preprocessor_config.json, else CLIP's own."""
+    file = Path(path) / "preprocessor_config.json"
+    found = folder.read_json(file) if file.is_file() else {}
+    mean, std = found.get("image_mean", MEAN), found.get("image_std", STD)
+    if any(not isinstance(x, list | tuple) or len(x) != 3 for x in (mean, std)) or min(std) <= 0:
+        raise ValueError(f"{file}: image_mean and image_std are not three numbers each; fetch it again.")
+    return mean, std
+
+
 def load(path: str | Path, dtype: Any = "float32") -> Clip:
     """The network in a folder of config.json and weights; a tensor too many, too few or misshapen is a ValueError."""
     path = Path(path)

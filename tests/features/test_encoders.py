@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gvvad_jax.features import encoders
+from gvvad_jax.models import clip
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,19 @@ def test_crops_of_another_size_are_refused(encoder):
         encoder(np.zeros((1, 112, 112, 3), np.uint8))
 
 
-def test_clip_comes_later_and_wrong_names_list_the_known():
-    with pytest.raises(ValueError, match="'clip' comes with a later version; use one of efficientnet_lite0"):
+def test_clip_takes_whole_crops_to_projected_vectors(shared):
+    path = shared / "golden" / "clip_tiny"
+    encoder, crops = encoders.create("clip", path), images(5)[:, :32, :32]
+    wanted = clip.load(path).encode_image(np.stack([clip.preprocess(crop, 32) for crop in crops]))
+    np.testing.assert_allclose(encoder(crops), wanted, atol=2e-6)
+    assert encoder.width == 40 and encoder.size == 32 and len(encoder.identity["weights_sha256"]) == 64
+    np.testing.assert_array_equal(encoder(crops[::-1])[::-1], encoder(crops))
+
+
+def test_clip_without_weights_and_wrong_names_are_refused():
+    with pytest.raises(ValueError, match="'clip' needs a folder of weights"):
         encoders.create("clip")
-    with pytest.raises(ValueError, match="no encoder is called 'i3d'; use one of efficientnet_lite0"):
+    with pytest.raises(ValueError, match="no encoder is called 'i3d'; use one of clip, efficientnet_lite0"):
         encoders.create("i3d")
 
 

@@ -53,7 +53,7 @@ def test_help_shows_a_runnable_example_first():
         ([], "--out is missing"),
         (["--out=OUT", "--dataset=folder", "--root=ROOT", "--videos=ROOT"], "give either --dataset and --root"),
         (["--out=OUT", "--dataset=nope", "--root=ROOT"], "no data set 'nope'"),
-        (["--out=OUT", "--dataset=folder", "--root=ROOT", "--encoder=clip"], "'clip' comes with a later version"),
+        (["--out=OUT", "--dataset=folder", "--root=ROOT", "--encoder=clip"], "'clip' needs a folder of weights"),
         (["--out=OUT", "--dataset=folder", "--root=ROOT", "--crops=tiles", "--tiles=5"], "--tiles=5: write"),
         (["--out=OUT", "--dataset=folder", "--root=ROOT", "--motion=speed"], "motion='speed' is not known"),
         (["--out=OUT", "--dataset=folder", "--root=ROOT", "--nope=1"], "nope"),
