@@ -1,6 +1,9 @@
-"""A sentence for every window of a scene: what a viewer sees in it."""
+"""A sentence for every snippet of a scene: what a viewer sees in it.
 
-WINDOW, STRIDE, LEAST = 64, 16, 6  # frames; what shows in fewer than LEAST of a window's frames is not mentioned
+One about more frames would tell of an event before it shows.
+"""
+
+SNIPPET, LEAST = 16, 4  # frames; what shows in fewer than LEAST of a snippet's frames is not mentioned
 
 PLACES = {
     "street": "on the pavement of a street",
@@ -14,10 +17,9 @@ PLACES = {
 }
 
 
-def windows(num_frames: int) -> list[tuple[int, int]]:
-    """Half-open windows that begin every 16 frames, one for each snippet."""
-    starts = range(0, max(1, num_frames // STRIDE) * STRIDE, STRIDE)
-    return [(start, min(start + WINDOW, num_frames)) for start in starts]
+def snippets(num_frames: int) -> list[tuple[int, int]]:
+    """Half-open ranges of 16 frames, the last of what is left."""
+    return [(start, min(start + SNIPPET, num_frames)) for start in range(0, num_frames, SNIPPET)]
 
 
 def write(
@@ -29,9 +31,9 @@ def write(
     intervals: list[tuple[int, int]],
     event: str,
 ) -> list[tuple[int, int, str]]:
-    """(start, end, sentence) of each window; `walkers`: people in the picture frame by frame."""
+    """(start, end, sentence) of each snippet; `walkers`: people in the picture frame by frame."""
     made = []
-    for start, end in windows(num_frames):
+    for start, end in snippets(num_frames):
         least = min(LEAST, end - start)
         where = PLACES[kind] + (" at night" if night else "")
         if any(min(end, b) - max(start, a) >= least for a, b in intervals):

@@ -103,7 +103,7 @@ def limbs(
 def _capsules(ends, radii, colours, low, high, opacity: float | int, shade: float | int) -> list[Sprite]:
     """Sprites whose boxes, from `low` to `high`, begin at their own corner and are cut to size at the end."""
     wide, tall = (high - low).max(0).tolist()
-    along = (ends[:, :, 1] - ends[:, :, 0]).astype(np.float32) + np.float32([1e-3, 0])  # a point has a direction too
+    along = (ends[:, :, 1] - ends[:, :, 0]).astype(np.float32) + np.array([1e-3, 0], np.float32)  # points too
     length = np.sqrt((along * along).sum(-1))
     start = (low[:, None] - ends.mean(2)).astype(np.float32)
     u, v, half = (number[..., None, None] for number in (along[..., 0] / length, along[..., 1] / length, length / 2))

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import scenes as benchmark
 from gvvad_jax import records
+from gvvad_jax.features import captions as text
 from gvvad_jax.synthesis import scenes
 from gvvad_jax.synthesis.describe import elements
 from gvvad_jax.synthesis.scenes import captions, forms, places, render, sprites
@@ -75,16 +76,26 @@ def test_anomalies_take_ten_to_forty_percent_and_normal_videos_hold_harmless_sur
     assert min(starts) < 0.25 and max(starts) > 0.5
 
 
-def test_captions_cover_every_window_and_name_the_event_where_it_shows(test_videos):
+def test_captions_cover_every_snippet_and_name_the_event_where_it_shows(test_videos):
     for video in test_videos:
-        assert [(start, end) for start, end, _ in video.captions] == captions.windows(video.num_frames)
+        assert [(start, end) for start, end, _ in video.captions] == captions.snippets(video.num_frames)
         event = [any(min(e, b) - max(s, a) >= captions.LEAST for a, b in video.intervals) for s, e, _ in video.captions]
         said = [
-            not text.startswith(("a person walks", "people walk", "many people", "an empty"))
-            for *_, text in video.captions
+            not sentence.startswith(("a person walks", "people walk", "many people", "an empty"))
+            for *_, sentence in video.captions
         ]
         assert said == event, video.id
-    assert captions.windows(100)[-1] == (80, 100) and captions.windows(10) == [(0, 10)]
+    assert captions.snippets(100)[-2:] == [(80, 96), (96, 100)] and captions.snippets(10) == [(0, 10)]
+
+
+@pytest.mark.parametrize("num_frames", [160, 170, 100, 20])
+def test_a_text_set_has_for_each_snippet_the_sentence_that_the_scene_says_of_it(num_frames):
+    """Windows of 64 frames, as published captions have, begin with their snippet; those of 16 are the snippets."""
+    made = [(start, end, str(start)) for start, end in captions.snippets(num_frames)]
+    for window in (16, 64):
+        spans = text.windows(num_frames, window)
+        assert text.choose(made, spans) == [str(start) for start, _ in spans]
+    assert text.windows(num_frames, 16) == captions.snippets(num_frames)
 
 
 @pytest.mark.parametrize("cue", ["brightness", "saturation", "frame difference, mean", "time position"])
