@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import flax.struct
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Num, Real
 
 Mode = Literal["per_sample", "official_batch_scalar", "off"]
@@ -34,14 +35,16 @@ def flat_numbers(shape: tuple[int, ...]) -> Int[Array, "groups videos"]:
 
 
 def weights(
-    synthetic: Num[Array, "*n"], synthetic_weight: float | Real[Array, ""], learnable: bool = False
+    synthetic: Num[Array, "*n"] | Num[np.ndarray, "*n"] | list[int],
+    synthetic_weight: float | Real[Array, ""],
+    learnable: bool = False,
 ) -> Float[Array, "*n"]:
     """λ^s: 1 for real videos (s = 0), λ for synthetic ones (s = 1), the geometric mean for shares between (λ ≥ 0).
 
     At λ = 0 the powers and their gradients are taken as their limits for whole s (0**0 is 1) and as 0 for shares.
     `learnable`: λ is a parameter that may pass 0: shares take max(λ, 1e-3)**s, whole s still follow λ below 0.
     """
-    share = synthetic.astype(jnp.float32)
+    share = jnp.asarray(synthetic, jnp.float32)
     weight = jnp.asarray(synthetic_weight, jnp.float32)
     if learnable:
         power = jnp.maximum(weight, LEAST) ** share

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gvvad_jax import losses
 from gvvad_jax.losses import ssls
 
 ROWS = jnp.array([[1.0, 2.0], [3.0, 4.0]])
@@ -26,6 +27,11 @@ def test_worked_case_of_the_two_formulas():
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "official_batch_scalar")[0]) == 1.875
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "off")[0]) == 2.5
     assert float(ssls.combine({"classification": single()}, SYNTHETIC, 0.5, "per_sample", "sum")[0]) == 7
+
+
+def test_weights_take_flags_as_a_user_has_them():
+    for flags in ([0, 1], np.array([0, 1])):
+        np.testing.assert_array_equal(losses.ssls.weights(flags, 0.5), np.float32([1, 0.5]))
 
 
 def test_lambda_is_not_cancelled_where_every_video_is_synthetic():
