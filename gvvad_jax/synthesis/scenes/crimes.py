@@ -54,11 +54,13 @@ def arrest(scene: stage.Scene, start: int, end: int) -> str:
         low, high = scene.place.road
         a, b = scene.place.camera.reach((low + high) / 2)
         at, lane = a + 0.5 * (b - a) - 2 * side, low + 0.3 * (high - low)
+        if lane < z:  # nearer than the arrest: beside it, so that car and lamps do not hide it
+            at = float(np.clip(x - 4.5 * side, a + 1.5, b - 1.5))
         scene.vehicle([(0, at, lane, way)], "police")
         frames = range(start, end)
         for shift, colour, when in ((-0.3, (60.0, 90, 215), 0), (0.3, (215.0, 60, 60), 1)):
             lit = frozenset(t for t in frames if (t // 2) % 2 == when)
-            scene.extras.append(effects.Flash(at + shift, 1.6, lane - 0.05, lit, 0.55, colour))
+            scene.extras.append(effects.Flash(at + shift, 1.6, lane - 0.05, lit, 0.3, colour))
     return "police officers arrest a man and force him to the ground"
 
 

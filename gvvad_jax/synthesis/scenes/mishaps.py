@@ -76,8 +76,8 @@ def road_accident(scene: stage.Scene, start: int, end: int) -> str:
         meet = (first + second) / 2
         d = 2.15 * side
         bounce = [
-            (stop, x - d - 0.5 * side, meet + 0.3, way + 0.55 * side),
-            (go, x - d - 0.5 * side, meet + 0.3, way + 0.55 * side),
+            (stop, x - d - 0.1 * side, meet + 0.3, way + 0.55 * side),
+            (go, x - d - 0.1 * side, meet + 0.3, way + 0.55 * side),
         ]
         scene.vehicle(
             [(start - 60, x - d - side * speed * 62, first, way), (start - 1, x - d - 2 * side * speed, first, way)]
@@ -86,13 +86,14 @@ def road_accident(scene: stage.Scene, start: int, end: int) -> str:
         )
         back = way + np.pi
         rest = [
-            (stop, x + d + 0.6 * side, meet - 0.2, back + 0.7 * side),
-            (go, x + d + 0.6 * side, meet - 0.2, back + 0.7 * side),
+            (stop, x + d + 0.1 * side, meet - 0.2, back + 0.7 * side),
+            (go, x + d + 0.1 * side, meet - 0.2, back + 0.7 * side),
         ]
         scene.vehicle(
             [(start - 60, x + d + side * speed * 62, second, back), (hit, x + d, meet + 0.3, back + 0.2 * side), *rest]
             + [(end, x + d - side * 0.2, second + 0.1, back), (last, x + d - side * speed * (last - end), second, back)]
         )
+        scene.extras.append(effects.Flash(x, 0.6, meet - 0.3, frozenset((hit, hit + 1)), 0.5))
         said = "two cars crash into each other on the road"
     else:
         depth = lanes[0]
@@ -119,8 +120,6 @@ def road_accident(scene: stage.Scene, start: int, end: int) -> str:
         said = "a car hits a person who crosses the road"
     dust = scene.fire(x, 0.4, (lanes[0] + lanes[1]) / 2, 1.0, hit, max(hit + 3, _part(start, end, 0.8)), flames=False)
     dust.dark *= 1.5
-    sparks = frozenset((hit, hit + 1))
-    scene.extras.append(effects.Flash(x, 0.6, lanes[0] - 0.3, sparks, 0.5))
     return said
 
 
