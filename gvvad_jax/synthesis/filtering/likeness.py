@@ -15,7 +15,7 @@ CERTAIN = 0.7  # likeness from which a clip helps to draw the mark
 
 
 def duplicates(
-    found: Sequence[measures.Measures], still: float = 0.95, moving: float = 0.8
+    found: Sequence[measures.Measures], still: float = 0.94, moving: float = 0.84
 ) -> Iterator[tuple[int, int, float]]:
     """Pairs (earlier, later, likeness) that show the same place and the same movement, in set order.
 

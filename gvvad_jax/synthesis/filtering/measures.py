@@ -42,7 +42,8 @@ def measure(clip: clips.Clip) -> Measures:
     found = {name: np.asarray(value) for name, value in jax.device_get(_frames(padded)).items()}
     frame = {name: value[:num_frames] for name, value in found.items()}
     pair = {name: value[: num_frames - 1][clip.joins] for name, value in found.items()}
-    shift = np.diff(pair["shift"], axis=0)
+    lit = frame["peak"] >= DARK  # nothing to see moves nowhere: a black picture's noise has no shift
+    shift = np.diff(pair["shift"][(lit[:-1] & lit[1:])[clip.joins]], axis=0)
     light = np.diff(frame["mean"])[clip.joins]
     numbers = {
         "frozen": _longest_run(pair["change"] < UNCHANGED) / max(1, len(pair["change"])) if len(clip.joins) else 1.0,

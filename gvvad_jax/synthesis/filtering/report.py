@@ -93,7 +93,7 @@ def _checks(rows: Sequence[Mapping[str, Any]], chosen: rule.Rule) -> page.Table:
         bound = "none" if limit is None else f"{'≥' if check.higher_is_better else '≤'} {limit:g}"
         table.append([NAMES[name], bound, *(states.count(s) for s in ("passed", "failed", "not checked"))])
     repeats = sum(row["duplicate_of"] is not None for row in rows)
-    table.append(["the same clip as an earlier one", "none", len(rows) - repeats, repeats, 0])
+    table.append(["the same clip as an earlier one", "", len(rows) - repeats, repeats, 0])
     events = [row["wrong_event"] for row in rows]
     table.append(
         ["wrong event (the three that read text)", "", *(events.count(s) for s in ("passed", "failed", "not checked"))]

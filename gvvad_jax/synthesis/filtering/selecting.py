@@ -52,8 +52,8 @@ def select(
     features: Sequence[str] = (),
     scores: Path | None = None,
     model: agreement.TextImageModel | None = None,
-    still: float = 0.95,
-    moving: float = 0.8,
+    still: float = 0.94,
+    moving: float = 0.84,
     workers: int = 2,
     make_decoder: Callable[[], decode.Decoder] = decode.Decoder,
 ) -> Summary:
