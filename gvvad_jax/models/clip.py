@@ -159,7 +159,15 @@ class Clip(nnx.Module):
 def preprocess(
     image: UInt8[np.ndarray, "height width *channels"] | Image.Image, size: int = 224
 ) -> Float32[np.ndarray, "size size 3"]:
-    """As CLIPImageProcessorPil, bit for bit: shorter side to `size` by Pillow's bicubic, centre crop, normalised."""
+    """As CLIPImageProcessorPil, bit for bit: `crop`, then each channel less its mean over its deviation."""
+    pixels = crop(image, size)
+    return np.stack([values[pixels[..., i]] for i, values in enumerate(table_of_pixels())], -1)
+
+
+def crop(
+    image: UInt8[np.ndarray, "height width *channels"] | Image.Image, size: int = 224
+) -> UInt8[np.ndarray, "size size 3"]:
+    """RGB over white, shorter side to `size` by Pillow's bicubic, the centre."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -170,8 +178,7 @@ def preprocess(
     if (width, height) != picture.size:
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - size) // 2, (height - size) // 2
-    pixels = np.asarray(picture)[top : top + size, left : left + size]
-    return np.stack([values[pixels[..., i]] for i, values in enumerate(table_of_pixels())], -1)
+    return np.asarray(picture)[top : top + size, left : left + size]
 
 
 def table_of_pixels(mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> Float32[np.ndarray, "3 256"]:

@@ -1,0 +1,59 @@
+"""Pictures and sentences through CLIP's own preprocessing and tokenizer, from a folder as it is published."""
+
+import json
+import shutil
+import string
+
+import numpy as np
+import pytest
+
+from gvvad_jax.models import clip, text_image
+from gvvad_jax.synthesis.filtering import agreement
+from tests.conftest import SHARED
+
+START, END = 118, 119
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Random small weights with a vocabulary of letters and one merge."""
+    source = SHARED / "golden" / "clip_tiny"
+    if not source.is_dir():
+        pytest.skip("no ../shared folder with reference cases beside the project")
+    path = shutil.copytree(source, tmp_path_factory.mktemp("clip") / "clip")
+    letters = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase), "ca", "cat</w>"]
+    known = {word: number for number, word in enumerate(letters)} | {text_image.START: START, text_image.END: END}
+    (path / "vocab.json").write_text(json.dumps(known))
+    (path / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
+    return path
+
+
+def test_words_become_merged_pieces_between_start_and_end(folder):
+    ids = text_image.tokenizer(folder, 16).encode("  A\tCAT ").ids
+    assert ids == [START, 26, 53, END] + [END] * 12
+    assert len(text_image.tokenizer(folder, 16).encode("a " * 40).ids) == 16
+
+
+def test_vectors_are_those_of_clip(folder):
+    found, model = text_image.TextImage(folder), clip.load(folder)
+    assert isinstance(found, agreement.TextImageModel)
+    pictures = np.random.default_rng(0).integers(0, 256, (18, 40, 60, 3), dtype=np.uint8)
+    wanted = model.encode_image(np.stack([clip.preprocess(picture, 32) for picture in pictures]))
+    np.testing.assert_allclose(found.encode_images(pictures), wanted, atol=2e-6)
+    sentences = ["a cat", "a b c"]
+    np.testing.assert_allclose(found.encode_texts(sentences), model.encode_text(found.ids(sentences)), atol=2e-6)
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("vocab.json", "holds no tokenizer"), ("merges.txt", "no tokenizer")])
+def test_a_folder_without_tokenizer_is_named(folder, tmp_path, name, sentence):
+    path = shutil.copytree(folder, tmp_path / "clip")
+    (path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=sentence):
+        text_image.TextImage(path)
+
+
+def test_a_damaged_vocabulary_is_one_sentence(folder, tmp_path):
+    path = shutil.copytree(folder, tmp_path / "clip")
+    (path / "vocab.json").write_text("{")
+    with pytest.raises(ValueError, match="its tokenizer is damaged"):
+        text_image.TextImage(path)
