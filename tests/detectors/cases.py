@@ -101,6 +101,16 @@ def _forward(graph, state, b, key, statistics):
     return made(b.visual, b.text, b.mask, b.text_mask, key=key, statistics=statistics)
 
 
+@functools.partial(jax.jit, static_argnames=("graph",), compiler_options=QUICK)
+def _terms(graph, state, outputs, b, coefficients):
+    return nnx.merge(graph, state, copy=True).terms(outputs, b, 0, coefficients)
+
+
+def terms(made, outputs, b, coefficients=None):
+    """The detector's terms in one jitted call: operation by operation they take many times longer to compile."""
+    return _terms(*nnx.split(made), outputs, b, made.coefficients() if coefficients is None else coefficients)
+
+
 def forward(made, b, key=None, statistics="running"):
     """The detector's outputs; its state stays as it is."""
     return _forward(*nnx.split(made), b, key, statistics)

@@ -16,7 +16,7 @@ def test_a_video_with_a_row_of_text_less_is_flagged_as_if_its_last_row_stood_twi
     text[1, 1, 4] = text[1, 1, 3]
     whole = dataclasses.replace(b, text=b.text.at[:].set(text))
     outputs = cases.forward(made, short)
-    found, wanted = (made.terms(outputs, each, 0) for each in (short, whole))
+    found, wanted = (cases.terms(made, outputs, each) for each in (short, whole))
     for name in ("pseudo_anomaly", "multi_prompt"):
         assert np.asarray(wanted[name].rows).any()
         np.testing.assert_allclose(found[name].rows, wanted[name].rows, rtol=1e-6)

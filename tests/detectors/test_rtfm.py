@@ -139,15 +139,23 @@ def test_same_key_same_bits_and_other_keys_other_scores():
 
 def test_official_refuses_lengths_padding_and_ssls_per_sample():
     made = cases.detector(variant="official")
-    b = cases.batch(cases.videos([40] * 4), 40)
-    with pytest.raises(ValueError, match="multiples of 32, not 40"):
-        made.terms(cases.forward(made, b), b, 0)
-    b = cases.batch(cases.videos([32, 32, 32, 9]), 32)
-    with pytest.raises(ValueError, match="1 of 2 videos"):
-        made.terms(cases.forward(made, b), b, 0)
-    b = cases.batch(cases.videos([32] * 4), 32)
-    with pytest.raises(ValueError, match="no row has a λ of its own"):
-        ssls.combine(made.terms(cases.forward(made, b), b, 0), b.synthetic.reshape(-1), 0.5, "per_sample")
+
+    def trace(lengths, mode):
+        b = cases.batch(cases.videos(lengths), lengths[0])
+
+        def loss():
+            terms = made.terms(made(b.visual, b.text, b.mask, b.text_mask), b, 0)
+            return ssls.combine(terms, b.synthetic.reshape(-1), 0.5, mode)
+
+        jax.eval_shape(loss)
+
+    for lengths, mode, words in (
+        ([40] * 4, "off", "multiples of 32, not 40"),
+        ([32] * 4, "per_sample", "no row has a λ of its own"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            trace(lengths, mode)
+    trace([32] * 4, "off")
     for segments, short, mode, words in (
         (40, "repeat", None, "multiples of 32, not 40"),
         (32, "mask", None, "know no padding"),
