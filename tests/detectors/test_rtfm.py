@@ -126,8 +126,9 @@ def test_the_paper_selects_by_score_and_by_whole_magnitude():
     made, b = cases.detector(), cases.batch(cases.videos([9] * 4), 9)
     outputs = cases.forward(made, b)
     spoilt = outputs.replace(ranking=-outputs.ranking)
-    for name, term in made.terms(outputs, b, 0).items():
-        np.testing.assert_array_equal(term.rows, made.terms(spoilt, b, 0)[name].rows)
+    found, wanted = cases.terms(made, spoilt, b), cases.terms(made, outputs, b)
+    for name, term in wanted.items():
+        np.testing.assert_array_equal(found[name].rows, term.rows)
 
 
 def test_same_key_same_bits_and_other_keys_other_scores():
@@ -183,7 +184,7 @@ def test_smoothness_and_sparsity_by_video_can_be_switched_on():
     made = cases.detector(smoothness=0.5, sparsity=0.25)
     b = cases.batch(arrays, 8)
     outputs = cases.forward(made, b)
-    _, terms = ssls.combine(made.terms(outputs, b, 0), b.synthetic.reshape(-1), 1.0)
+    _, terms = ssls.combine(cases.terms(made, outputs, b), b.synthetic.reshape(-1), 1.0)
     s = [np.asarray(outputs.scores)[1, i, :n] for i, n in enumerate((8, 5))]
     np.testing.assert_allclose(terms["smoothness"], 0.5 * np.mean([(np.diff(x) ** 2).sum() for x in s]), rtol=1e-4)
     np.testing.assert_allclose(terms["sparsity"], 0.25 * np.mean([np.linalg.norm(x) for x in s]), rtol=1e-5)
