@@ -129,5 +129,6 @@ def get_config(arg: str | None = None) -> Any:
     pipeline.motion = ()  # blocks after the encoder's: differences, flow, image
     pipeline.frames_per_snippet = 1  # encoded of each 16
     pipeline.filter = True  # False: every generated clip is used
+    pipeline.filter_weights = ""  # a folder of CLIP: clips are compared with their descriptions
     c.filter = filters.get_config().filter  # of mode=pipeline and tools/filter.py: configs/filter.py
     return c

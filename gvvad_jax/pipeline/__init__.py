@@ -45,6 +45,7 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
     """
     made = plan(config, folder)
     folder, notes = made.folder, []
+    made.check()
     if jax.process_index() == 0:
         settings.write(_origin(config), folder / "sets")
         print("\n".join(show(made, config)))

@@ -9,6 +9,7 @@ from typing import Any
 from gvvad_jax import bags, datasets, detectors, program, records
 from gvvad_jax.features import captions, encoders, extraction, prompts, sentences
 from gvvad_jax.features import video as videos
+from gvvad_jax.models import text_image
 from gvvad_jax.pipeline import costs
 from gvvad_jax.records import manifest
 from gvvad_jax.synthesis import describe, generators, scenes
@@ -58,6 +59,13 @@ class Plan:
     generated: Half
     prompts: str
     draws_real: bool
+    checks: Sequence[Callable[[], Any]] = ()
+
+    def check(self) -> None:
+        """Refuse missing weights, captions and keys before anything is made; a dry run does without them."""
+        if not all(stage.is_done for stage in self.stages):
+            for check in self.checks:
+                check()
 
     @property
     def descriptions(self) -> Path:
@@ -103,16 +111,19 @@ def plan(config: Any, folder: Path) -> Plan:
         costs.describing(asked.pairs, asked.describer, asked.model),
     )
     options_of_clips = generators.Options(
-        root=Path(asked.clips) if asked.clips else None, frames=asked.frames or None, seed=config.data_seed, shards=1
+        root=Path(asked.clips) if asked.clips else None,
+        frames=asked.frames if asked.generator == "scenes" else None,
+        seed=config.data_seed,
+        shards=1,
     )
     generated = sets / "generated_videos"
     add(
         f"generate ({asked.generator})",
         generated,
         lambda out: str(generators.generate(descriptions, asked.generator, out, options_of_clips)),
-        costs.drawing(clips, asked.frames or scenes.NUM_FRAMES) if asked.generator == "scenes" else f"{clips:,} clips",
+        costs.drawing(clips, asked.frames) if asked.generator == "scenes" else f"{clips:,} clips",
     )
-    frames = asked.frames or scenes.NUM_FRAMES
+    frames = asked.frames
     real = _real(config, sets, add, extract, frames)
     own_features = add(
         "extract generated features",
@@ -137,14 +148,15 @@ def plan(config: Any, folder: Path) -> Plan:
         add(
             f"filter ({chosen.rule})",
             folder / "selection.jsonl",
-            lambda out: _filter(out, halves[0], halves[1], own, chosen.duplicates.still, chosen.duplicates.moving),
+            lambda out: _filter(
+                out, halves[0], halves[1], own, chosen.duplicates.still, chosen.duplicates.moving, asked.filter_weights
+            ),
             costs.filtering(clips),
         )
-    if not all(stage.is_done for stage in made):
-        extract.check()
-        if reads_text:
-            embed.check()
-    return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features)
+    checks: list[Callable[[], Any]] = [extract.check, *([embed.check] if reads_text else [])]
+    if asked.describer == "openai" and not descriptions.exists():
+        checks.append(describe.Client(service).open)
+    return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features, checks)
 
 
 def make(chain: Sequence[Stage]) -> list[str]:
@@ -205,6 +217,9 @@ def _check(config: Any, reads_text: bool) -> None:
         )
     if asked.describer not in describe.DESCRIBERS:
         raise ValueError(f"pipeline.describer is {asked.describer!r}; choose one of {', '.join(describe.DESCRIBERS)}.")
+    is_drawn = asked.generator == "scenes" or (asked.dataset == DRAWN and not config.data.features)
+    if is_drawn and asked.frames < scenes.FEWEST:
+        raise ValueError(f"pipeline.frames is {asked.frames}; a drawn clip has {scenes.FEWEST} or more.")
     if asked.pairs < 1:
         raise ValueError(f"pipeline.pairs is {asked.pairs}; give 1 or more.")
     if asked.generator == "folder" and not asked.clips:
@@ -341,9 +356,13 @@ def _clips(counts: dict[str, int], seed: int, frames: int) -> Iterator[records.V
             yield from scenes.clips(count, label=label, style="real", split=split, seed=seed, num_frames=frames)
 
 
-def _filter(out: Path, real: Half, generated: Half, chosen: rule.Rule, still: float, moving: float) -> str:
+def _filter(
+    out: Path, real: Half, generated: Half, chosen: rule.Rule, still: float, moving: float, weights: str
+) -> str:
     """A selection among the clips that have features, as training asks for."""
     extracted = set(records.reader(generated.features).ids)
     clips = records.reader(generated.videos).select(lambda row: row["id"] in extracted)
     features = [*real.features.split(","), generated.features]
-    return "\n".join(selecting.select(clips, out, chosen, features=features, still=still, moving=moving).lines)
+    model = text_image.TextImage(weights) if weights else None
+    found = selecting.select(clips, out, chosen, features=features, model=model, still=still, moving=moving)
+    return "\n".join(found.lines)

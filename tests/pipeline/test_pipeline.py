@@ -28,6 +28,9 @@ ROOT = Path(__file__).parents[2]
         (lambda c: c.pipeline.update(generator="folder", clips="x"), "have no captions"),
         (lambda c: c.pipeline.update(pairs=0), "pairs is 0"),
         (lambda c: c.pipeline.update(real=0), "give 1 or more"),
+        (lambda c: c.pipeline.update(frames=19), "has 20 or more"),
+        (lambda c: c.pipeline.update(encoder="clip"), "needs a folder of weights"),
+        (lambda c: c.pipeline.update(text_weights="/nowhere"), "/nowhere"),
         (lambda c: c.pipeline.update(crops="nine"), "nine"),
         (lambda c: c.pipeline.update(tiles=("5x3",)), "give columns and rows"),
         (lambda c: c.pipeline.update(dataset="ucf"), "needs pipeline.root"),
@@ -43,7 +46,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_wrong_setting_is_refused_and_nothing_written(tmp_path, change, sentence):
     config = quickstart.get_config()
     change(config)
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((ValueError, OSError), match=sentence):
         pipeline.run(config, tmp_path / "w")
     assert not (tmp_path / "w").exists()
 
@@ -103,6 +106,16 @@ def test_the_plan_names_every_stage_in_order_with_its_cost_and_writes_nothing(tm
     assert all(line.startswith("to do  ") for line in lines)
     assert "300 requests to gpt-4o" in lines[0] and "600 clips of 160 frames" in lines[1]
     assert "2 videos of unknown length" in lines[2] and not (tmp_path / "w").exists()
+
+
+def test_a_missing_key_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    config = quickstart.get_config()
+    config.pipeline.describer = "openai"
+    pipeline.plan(config, tmp_path / "w")
+    with pytest.raises(ValueError, match="OPENAI_API_KEY"):
+        pipeline.run(config, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.1, "about 1 s"), (400, "about 7 min"), (7200, "about 2.0 h")])

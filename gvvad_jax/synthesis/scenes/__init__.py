@@ -20,6 +20,7 @@ from gvvad_jax.synthesis.scenes import camera, captions, forms, life, places, re
 from gvvad_jax.video import encode
 
 HEIGHT, WIDTH, FPS, NUM_FRAMES = camera.HEIGHT, camera.WIDTH, 10, 160
+FEWEST = 20  # frames, with room for an event
 STYLES = ("real", "synthetic")
 FORMS = tuple(forms.FORMS)  # the first thirteen are UCF-Crime's classes
 # ultrafast leaves out the rate control that is not repeatable and is ten times as fast; frames compress as plain
@@ -112,8 +113,8 @@ def _video(
     view: str = "",
     words: str = "",
 ) -> records.Video:
-    if num_frames < 20:
-        raise ValueError(f"{name}: a scene of {num_frames} frames has no room for an event; give 20 or more.")
+    if num_frames < FEWEST:
+        raise ValueError(f"{name}: a scene of {num_frames} frames has no room for an event; give {FEWEST} or more.")
     stream = _stream(style, split, seed, name)
     scene, interval, event, surprises = _scene(
         np.random.default_rng(stream), form, style, num_frames, kind, view, words
