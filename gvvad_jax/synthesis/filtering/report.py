@@ -109,7 +109,7 @@ def _gap(gaps: Mapping[str, Mapping[str, Any]]) -> page.Table:
             own["before"],
             own["after"],
             own["components"],
-            f"{own['frechet']['before']:.3g} ± {own['frechet']['spread']:.2g}",
+            _with_spread(own["frechet"]["before"], own["frechet"]["spread"]),
         ]
         + [f"{own['frechet']['after']:.3g}", f"{own['mmd2']['before']:.3f}", f"{own['mmd2']['after']:.3f}"]
         for name, own in gaps.items()
@@ -121,6 +121,11 @@ def _gap(gaps: Mapping[str, Mapping[str, Any]]) -> page.Table:
         "random subsets of as many clips as kept. MMD²: all columns, unbiased, so it may be negative."
     )
     return page.Table("Domain gap", columns, table, text)
+
+
+def _with_spread(value: float, spread: float) -> str:
+    """Rounding's own spread, where every subset is the whole, is none."""
+    return f"{value:.3g} ± {spread:.2g}" if spread > 1e-6 * abs(value) else f"{value:.3g}"
 
 
 def _histograms(rows: Sequence[Mapping[str, Any]], chosen: rule.Rule) -> list[page.Histogram]:
