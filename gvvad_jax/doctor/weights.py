@@ -1,11 +1,15 @@
-"""A folder of published weights: dead, partial and corrupt downloads, before a model fails on them."""
+"""A folder of published weights: dead, partial and corrupt downloads, and whether its network takes every tensor."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from gvvad_jax.doctor.finding import Finding, ok, problem
-from gvvad_jax.weights import torch_file
+from gvvad_jax.features import sentences
+from gvvad_jax.models import clip
+from gvvad_jax.weights import folder, torch_file
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
 POINTER = b"version https://git-lfs"
@@ -22,6 +26,8 @@ def inspect(path: Path) -> Iterator[Finding]:
         yield _file(file)
     for index in sorted(path.rglob("*.index.json")) if path.is_dir() else ():
         yield from _index(index)
+    if (path / "config.json").is_file():
+        yield from _network(path)
 
 
 def _file(path: Path) -> Finding:
@@ -67,6 +73,43 @@ def _safetensors(path: Path, size: int) -> tuple[int, int]:
 def _torch(path: Path) -> tuple[int, int]:
     arrays = torch_file.read(path)
     return len(arrays), sum(array.size for array in arrays.values())
+
+
+def _network(path: Path) -> Iterator[Finding]:
+    """The network that config.json names, loaded strictly, and one known image or sentence through it."""
+    try:
+        kind = folder.read_json(path / "config.json").get("model_type")
+        tried = NETWORKS[kind](path) if kind in NETWORKS else None
+    except (ValueError, OSError) as error:
+        yield problem(str(error))
+        return
+    if tried is None:
+        yield ok(f"{path / 'config.json'} is of model type {kind!r}, which this version does not run")
+        return
+    what, vector = tried
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        yield problem(f"{path}: {what} gives a vector of length {length}; fetch the weights again")
+    else:
+        yield ok(
+            f"{path}: {kind}, every tensor has its place; {what} gives {vector.size} numbers of length {length:.4g}"
+        )
+
+
+def _clip(path: Path) -> tuple[str, np.ndarray]:
+    model = clip.load(path)
+    rows = np.linspace(0, 255, 256, dtype=np.uint8)
+    picture = np.stack(np.broadcast_arrays(rows[:, None], rows[None], np.uint8(127)), -1)
+    return "a picture of two gradients", np.asarray(
+        model.encode_image(clip.preprocess(picture, model.config.size)[None])
+    )
+
+
+def _bert(path: Path) -> tuple[str, np.ndarray]:
+    return "'a person walks'", sentences.create(path)(["a person walks"])
+
+
+NETWORKS = {"clip": _clip, "bert": _bert}
 
 
 def _index(path: Path) -> Iterator[Finding]:

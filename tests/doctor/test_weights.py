@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from gvvad_jax.doctor import weights
 
@@ -54,3 +54,15 @@ def test_a_folder_without_weights_is_a_problem_and_no_folder_an_error(tmp_path):
     assert said(tmp_path)[1]
     with pytest.raises(FileNotFoundError, match="nowhere"):
         list(weights.inspect(tmp_path / "nowhere"))
+
+
+def test_a_published_networks_every_tensor_is_placed_and_it_runs(shared, tmp_path):
+    text, wrong = said(shared / "golden" / "clip_tiny")
+    assert not wrong and "every tensor has its place" in text and "gives 40 numbers" in text
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((shared / "golden" / "clip_tiny" / name).read_bytes())
+    arrays = load_file(tmp_path / "model.safetensors")
+    del arrays["logit_scale"]
+    save_file(arrays, tmp_path / "model.safetensors")
+    text, wrong = said(tmp_path)
+    assert wrong and "logit_scale" in text
