@@ -3,6 +3,7 @@
 Vectors come as the projections give them, not normalised, as published features are.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,8 @@ class Config:
         if vision["num_channels"] != 3 or vision["image_size"] % vision["patch_size"]:
             raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
         return cls(
-            vision=_tower(vision),
-            text=_tower(text),
+            vision=tower(vision),
+            text=tower(text),
             projection=int(found.get("projection_dim") or 512),
             size=vision["image_size"],
             patch=vision["patch_size"],
@@ -111,15 +112,10 @@ class Clip(nnx.Module):
 
     def embed_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
         """Patches behind the class token, with their places, before the first norm."""
-        size, patch = self.config.size, self.config.patch
+        size = self.config.size
         if pixels.shape[1:3] != (size, size):
             raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[1]}, but this CLIP takes {size}x{size}.")
-        grid = size // patch
-        x = jnp.asarray(pixels, self.patches.dtype).reshape(-1, grid, patch, grid, patch, 3)
-        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), grid * grid, -1)
-        x = matmul(x, self.patches[...])
-        first = jnp.broadcast_to(self.summary[...], (len(x), 1, x.shape[-1]))
-        return jnp.concatenate([first, x], 1) + self.places[...]
+        return tokens_of(pixels, self.patches[...], self.summary[...], self.places[...])
 
     def encode_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n projection"]:
         """Of preprocessed images, as the projection gives it."""
@@ -156,6 +152,21 @@ class Clip(nnx.Module):
         return jnp.exp(self.logit_scale[...]) * jnp.matmul(images, texts.T, precision=jax.lax.Precision.HIGHEST)
 
 
+def tokens_of(
+    pixels: Float[Array | np.ndarray, "n rows columns 3"],
+    kernel: Float[Array, "inputs width"],
+    summary: Float[Array, " width"],
+    places: Float[Array, "tokens width"],
+) -> Float[Array, "n tokens width"]:
+    """A vision tower's tokens: the class token, then the patches row by row, each with its place."""
+    grid = math.isqrt(len(places) - 1)
+    patch = pixels.shape[1] // grid
+    x = jnp.asarray(pixels, kernel.dtype).reshape(-1, grid, patch, grid, patch, 3)
+    x = matmul(x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), grid * grid, -1), kernel)
+    first = jnp.broadcast_to(summary, (len(x), 1, x.shape[-1]))
+    return jnp.concatenate([first, x], 1) + places
+
+
 def preprocess(
     image: UInt8[np.ndarray, "height width *channels"] | Image.Image, size: int = 224
 ) -> Float32[np.ndarray, "size size 3"]:
@@ -165,18 +176,21 @@ def preprocess(
 
 
 def crop(
-    image: UInt8[np.ndarray, "height width *channels"] | Image.Image, size: int = 224
+    image: UInt8[np.ndarray, "height width *channels"] | Image.Image,
+    size: int = 224,
+    short: int | None = None,
+    resample: int = Image.Resampling.BICUBIC,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """RGB over white, shorter side to `size` by Pillow's bicubic, the centre."""
+    """RGB over white, shorter side to `short` (as a rule `size`) by one of Pillow's filters, the centre of `size`."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     picture = picture.convert("RGB")
-    short = min(picture.size)
-    width, height = (size if side == short else int(size * side / short) for side in picture.size)
+    wanted, shorter = short or size, min(picture.size)
+    width, height = (wanted if side == shorter else int(wanted * side / shorter) for side in picture.size)
     if (width, height) != picture.size:
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        picture = picture.resize((width, height), Image.Resampling(resample))
     left, top = (width - size) // 2, (height - size) // 2
     return np.asarray(picture)[top : top + size, left : left + size]
 
@@ -210,28 +224,35 @@ def load(path: str | Path, dtype: Any = "float32") -> Clip:
 
 def table(config: Config, arrays: Mapping[str, Any]) -> list[tables.Row]:
     """From the published names to ours."""
-    vision, text = "vision_model.embeddings", "text_model.embeddings"
+    text = "text_model.embeddings"
     rows = [tables.Row(None, (name,)) for name in IGNORED if name in arrays]
     rows += [
-        tables.Row(
-            "patches", (f"{vision}.patch_embedding.weight",), lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w))
-        ),
-        tables.Row("summary", (f"{vision}.class_embedding",)),
-        tables.Row("places", (f"{vision}.position_embedding.weight",)),
         tables.Row("words", (f"{text}.token_embedding.weight",)),
         tables.Row("text_places", (f"{text}.position_embedding.weight",)),
         tables.Row("image_projection", ("visual_projection.weight",), np.transpose),
         tables.Row("text_projection", ("text_projection.weight",), np.transpose),
         tables.Row("logit_scale", ("logit_scale",)),
+        tables.Row("text_norm.scale", ("text_model.final_layer_norm.weight",)),
+        tables.Row("text_norm.bias", ("text_model.final_layer_norm.bias",)),
     ]
-    for ours, theirs in (
-        ("before", "vision_model.pre_layrnorm"),
-        ("after", "vision_model.post_layernorm"),
-        ("text_norm", "text_model.final_layer_norm"),
-    ):
-        rows += [tables.Row(f"{ours}.scale", (f"{theirs}.weight",)), tables.Row(f"{ours}.bias", (f"{theirs}.bias",))]
-    rows += block_rows("vision", "vision_model.encoder.layers", config.vision.layers)
+    rows += vision_rows("vision_model", config.vision.layers)
     return rows + block_rows("text", "text_model.encoder.layers", config.text.layers)
+
+
+def vision_rows(theirs: str, layers: int) -> list[tables.Row]:
+    """A vision tower, under the names that `Clip` gives its parts."""
+    embeddings = f"{theirs}.embeddings"
+    rows = [
+        tables.Row(
+            "patches", (f"{embeddings}.patch_embedding.weight",), lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w))
+        ),
+        tables.Row("summary", (f"{embeddings}.class_embedding",)),
+        tables.Row("places", (f"{embeddings}.position_embedding.weight",)),
+    ]
+    for ours, name in (("before", "pre_layrnorm"), ("after", "post_layernorm")):
+        rows.append(tables.Row(f"{ours}.scale", (f"{theirs}.{name}.weight",)))
+        rows.append(tables.Row(f"{ours}.bias", (f"{theirs}.{name}.bias",)))
+    return rows + block_rows("vision", f"{theirs}.encoder.layers", layers)
 
 
 def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
@@ -261,7 +282,8 @@ def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
     return rows
 
 
-def _tower(part: Mapping[str, Any]) -> Tower:
+def tower(part: Mapping[str, Any]) -> Tower:
+    """Of one tower's part of config.json."""
     return Tower(
         width=part["hidden_size"],
         inner=part["intermediate_size"],

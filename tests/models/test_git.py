@@ -1,0 +1,125 @@
+"""GIT equals torch's on small models in both published spellings: every state, the logits and the greedy ids."""
+
+import hashlib
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gvvad_jax.models import git
+
+SMALL = ("git_tiny", "git_tiny_v5")
+
+
+def close(found, wanted, tolerance=1e-5):
+    """Relative to the array's largest magnitude."""
+    assert found.shape == wanted.shape
+    assert np.abs(np.asarray(found) - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def frames(cases):
+    return cases["pixel_values"].transpose(0, 1, 3, 4, 2)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_state_and_logit_equals_torchs(shared, name):
+    model, cases = git.load(shared / "golden" / name), np.load(shared / "golden" / name / "cases.npz")
+    flat = frames(cases).reshape(-1, *frames(cases).shape[2:])
+
+    def each(array):
+        return array.reshape(*cases["pixel_values"].shape[:2], *array.shape[1:])
+
+    embedded = model.embed_image(flat)
+    close(each(embedded), cases["vision.embeddings"])
+    close(each(model.before(embedded)), cases["vision.pre_layrnorm"])
+    states = model.vision.states(model.before(embedded))
+    for number, state in enumerate(states):
+        close(each(state), cases[f"vision.layer.{number}"])
+    close(each(model.after(states[-1])), cases["vision.post_layernorm"])
+    close(images := model.encode_video(frames(cases)), cases["visual_projection"])
+    close(model.embed_text(cases["input_ids"]), cases["text.embeddings"])
+    found = model.states(images, cases["input_ids"], cases["attention_mask"])
+    for number, state in enumerate(found):
+        close(state, cases[f"decoder.layer.{number}"])
+    close(model.logits(found[-1]), cases["logits"])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_greedy_ids_are_torchs_and_end_where_the_limit_is(shared, name):
+    model, cases = git.load(shared / "golden" / name), np.load(shared / "golden" / name / "cases.npz")
+    wanted = cases["greedy_ids"]
+    found = model.caption_ids(frames(cases), max_length=int(cases["max_length"]))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(model.caption_ids(frames(cases), max_length=5), wanted[:, :5])
+
+
+def test_half_precision_stays_near(shared):
+    cases = np.load(shared / "golden" / SMALL[0] / "cases.npz")
+    model = git.load(shared / "golden" / SMALL[0], dtype="bfloat16")
+    images = model.encode_video(frames(cases))
+    assert images.dtype == jnp.bfloat16
+    close(model.logits(model.states(images, cases["input_ids"], cases["attention_mask"])[-1]), cases["logits"], 0.05)
+
+
+def test_every_published_tensor_has_its_place(shared):
+    published = json.loads((shared / "golden" / "real_shapes" / "git_base_vatex.json").read_text())
+    config = git.Config.of(published["config"], "git")
+    for ignored in ({}, published["ignored"]):
+        tensors = published["tensors"] | ignored
+        assert {source for row in git.table(config, tensors) for source in row.sources} == set(tensors)
+    assert sum(int(np.prod(shape)) for shape, _ in published["tensors"].values()) == published["parameters"]
+
+
+def test_frames_of_videomaes_defaults_are_the_published_processors_to_the_bit(shared, tmp_path):
+    cases = np.load(shared / "golden" / "clip_preprocess" / "cases.npz")
+    row = next(row for row in json.loads(str(cases["meta"])) if row["processor"].startswith("videomae"))
+    settings = {"image_processor_type": "VideoMAEImageProcessor", "size": {"shortest_edge": 224}, "resample": 2}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    pixels = git.pixels(tmp_path, 224)
+    np.testing.assert_array_equal([pixels.crop(frame) for frame in cases["video"]], cases["video_uint8_224"])
+    found = np.stack([pixels(frame) for frame in cases["video"]])
+    assert hashlib.sha256(found.tobytes()).hexdigest() == row["sha256_float32_fhwc"]
+
+
+def test_a_folders_own_pixels_count_and_bad_ones_are_refused(tmp_path):
+    assert git.pixels(tmp_path, 32) == git.Pixels(32, 32, 3)
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps({"size": 40, "crop_size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0]}))
+    assert git.pixels(tmp_path, 32) == git.Pixels(40, 32, 3, (0.0, 0.0, 0.0))
+    frame = np.arange(60 * 80 * 3, dtype=np.uint8).reshape(60, 80, 3)
+    assert git.pixels(tmp_path, 32)(frame).shape == (32, 32, 3)
+    for wrong in ({"size": 24}, {"crop_size": 30}, {"resample": 9}, {"image_std": [1, 0, 1]}, {"size": "large"}):
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match="fetch it again"):
+            git.pixels(tmp_path, 32)
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape", "frame", "cut"])
+def test_weights_that_do_not_fit_are_one_sentence(shared, tmp_path, change):
+    source, path = shared / "golden" / SMALL[0], tmp_path / "model.safetensors"
+    (tmp_path / "config.json").write_bytes((source / "config.json").read_bytes())
+    arrays = safetensors.numpy.load_file(source / "model.safetensors")
+    if change == "missing":
+        del arrays["output.bias"]
+    elif change == "frame":
+        del arrays["git.img_temperal_embedding.5"]
+    elif change == "extra":
+        arrays["more"] = np.zeros(1, np.float32)
+    elif change == "shape":
+        arrays["output.bias"] = np.zeros(2, np.float32)
+    safetensors.numpy.save_file(arrays, path)
+    if change == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="lacks tensors|does not know|gives shape|damaged"):
+        git.load(tmp_path)
+
+
+def test_other_clips_and_lengths_are_refused(shared):
+    model = git.load(shared / "golden" / SMALL[0])
+    with pytest.raises(ValueError, match="5 frames of 32x32, but this GIT takes 6 of 32x32"):
+        model.caption_ids(np.zeros((1, 5, 32, 32, 3), np.float32))
+    with pytest.raises(ValueError, match="writes 1 to 40 tokens"):
+        model.caption_ids(np.zeros((1, 6, 32, 32, 3), np.float32), max_length=41)
