@@ -1,7 +1,7 @@
 """Makes LAP's prompt bank, the sentence vectors of what an anomaly may look like.
 
-  python tools/prompt_bank.py --sentences=prompts.txt --out=prompts.npz
-  python tools/prompt_bank.py --npy=UCF_abnormal_text_word.npy --out=ucf-prompts.npz
+  python tools/prompt_bank.py --sentences=configs/prompts/ucf.txt --out=ucf-prompts.npz
+  python tools/prompt_bank.py --npy=UCF_abnormal_text_word.npy --out=published-prompts.npz
 
 Give it to training as --config.data.prompts. Exit status 0: it is made; 2: it could not be.
 """
