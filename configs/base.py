@@ -109,6 +109,7 @@ def get_config(arg: str | None = None) -> Any:
     checkpoint.rule = "last"  # the headline's: last | validation | best_on_test
 
     c.pipeline = pipeline = config_dict.ConfigDict()  # of mode=pipeline alone
+    pipeline.descriptions = ""  # a table of id, pair_id, label, text (.jsonl) that is there; empty: they are made
     pipeline.describer = "template"  # template (free, no network) | openai (a language model)
     pipeline.model = "gpt-4o"  # of describer=openai
     pipeline.base_url = config_dict.placeholder(str)  # of another service; None: OPENAI_BASE_URL, else OpenAI's

@@ -102,14 +102,19 @@ def plan(config: Any, folder: Path) -> Plan:
 
     descriptions = folder / "descriptions.jsonl"
     service = describe.Service(model=asked.model, base_url=asked.base_url)
-    add(
-        "describe",
-        descriptions,
-        lambda out: str(
-            describe.describe(out, asked.describer, count=asked.pairs, seed=config.data_seed, service=service)
-        ),
-        costs.describing(asked.pairs, asked.describer, asked.model),
-    )
+    if asked.descriptions:
+        given = records.read_descriptions(asked.descriptions)
+        clips = len(given)
+        add("take descriptions", descriptions, lambda out: _take(given, out), f"{clips:,} of {asked.descriptions}")
+    else:
+        add(
+            "describe",
+            descriptions,
+            lambda out: str(
+                describe.describe(out, asked.describer, count=asked.pairs, seed=config.data_seed, service=service)
+            ),
+            costs.describing(asked.pairs, asked.describer, asked.model),
+        )
     options_of_clips = generators.Options(
         root=Path(asked.clips) if asked.clips else None,
         frames=asked.frames if asked.generator == "scenes" else None,
@@ -154,7 +159,7 @@ def plan(config: Any, folder: Path) -> Plan:
             costs.filtering(clips),
         )
     checks: list[Callable[[], Any]] = [extract.check, *([embed.check] if reads_text else [])]
-    if asked.describer == "openai" and not descriptions.exists():
+    if asked.describer == "openai" and not asked.descriptions and not descriptions.exists():
         checks.append(describe.Client(service).open)
     return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features, checks)
 
@@ -333,10 +338,17 @@ class _Embed:
 
     def bank(self, descriptions: Path, out: Path) -> str:
         """One prompt for each event that is described."""
-        events = sorted({row.event for row in records.read_descriptions(descriptions) if row.label})
+        rows = [row for row in records.read_descriptions(descriptions) if row.label]
+        events = sorted({row.event or row.category or row.text for row in rows})
         encoder = sentences.create(self.weights)
         prompts.write_bank(out, encoder(events), events, encoder.identity)
         return f"{len(events)} prompts: {out}"
+
+
+def _take(given: Sequence[records.Description], out: Path) -> str:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    records.write_descriptions(out, given)
+    return f"{len(given)} descriptions: {out}"
 
 
 def _draw(out: Path, counts: dict[str, int], seed: int, frames: int) -> str:

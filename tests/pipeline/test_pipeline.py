@@ -108,6 +108,19 @@ def test_the_plan_names_every_stage_in_order_with_its_cost_and_writes_nothing(tm
     assert "2 videos of unknown length" in lines[2] and not (tmp_path / "w").exists()
 
 
+def test_ones_own_clips_and_descriptions_are_planned_by_their_table(tmp_path):
+    table = tmp_path / "clips.jsonl"
+    table.write_text('{"id": "a", "pair_id": 1, "label": 1, "text": "a fall"}\n')
+    config = chain.get_config()
+    config.detector = "rtfm"
+    config.pipeline.update(generator="folder", clips=str(tmp_path), descriptions=str(table), pairs=7)
+    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"), config)
+    assert "take descriptions: 1 of" in lines[0] and "generate (folder): 1 clips" in lines[1]
+    table.write_text('{"id": "a"}\n')
+    with pytest.raises(ValueError, match="without pair_id, label, text"):
+        pipeline.plan(config, tmp_path / "w")
+
+
 def test_a_missing_key_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     config = quickstart.get_config()
