@@ -1,12 +1,14 @@
 """Makes a text set: a sentence for every window of frames of each video, and its vector.
 
   python tools/caption.py --videos=sets/clips --out=sets/clips-text
+  python tools/caption.py --root=VIDEOS --weights=GIT --out=sets/text
   python tools/caption.py --captions=captions.jsonl --videos=sets/clips --out=sets/clips-text
 
-Sentences come from the records of --videos or from --captions, lines of {"<video id>": ["sentence", ...]} whose
-sentence i stands for the window that starts at frame 16 i (a captioner comes with a later version). Give the set to
-training as --config.data.text. Run again it makes what is missing. Exit status 0: no video failed; 1: some did
-(errors.jsonl); 2: it could not run.
+With --weights, a folder of GIT (microsoft/git-base-vatex: config.json, model.safetensors, tokenizer.json or vocab.txt,
+preprocessor_config.json), the network writes a sentence for every window of frames, from six of them. Else sentences
+come from the records of --videos or from --captions, lines of {"<video id>": ["sentence", ...]} whose sentence i stands
+for the window that starts at frame 16 i. Give the set to training as --config.data.text. Run again it makes what is
+missing. Exit status 0: no video failed; 1: some did (errors.jsonl); 2: it could not run.
 """
 
 from absl import flags
@@ -14,9 +16,9 @@ from absl import flags
 from gvvad_jax import datasets, program, records
 
 VIDEOS = flags.DEFINE_string("videos", None, "A video set.")
-ROOT = flags.DEFINE_string("root", None, "A folder of raw videos, which --captions names by path without ending.")
+ROOT = flags.DEFINE_string("root", None, "A folder of raw videos; their ids are their paths without ending.")
 CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, instead of the captions in the records.")
-WEIGHTS = flags.DEFINE_string("weights", None, "The folder of a captioner's weights (a later version).")
+WEIGHTS = flags.DEFINE_string("weights", None, "The folder of GIT's weights, which then writes the captions.")
 TEXT_WEIGHTS = flags.DEFINE_string(
     "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
 )
@@ -34,25 +36,26 @@ def main(argv: list[str]) -> int:
     if VIDEOS.value and ROOT.value:
         raise ValueError("give --videos (a video set) or --root (raw files), not both.")
     if not (VIDEOS.value or CAPTIONS.value or ROOT.value):
-        raise ValueError("give --videos (a video set), --captions (a caption file) or both, see --help.")
+        raise ValueError("give --videos (a video set), --captions (a caption file) or --root (raw files), see --help.")
 
-    from gvvad_jax.features import captions, encoders, sentences
+    if WEIGHTS.value and CAPTIONS.value:
+        raise ValueError("give --weights (a captioner) or --captions (a caption file), not both.")
 
-    if WEIGHTS.value or (ROOT.value and not CAPTIONS.value):
-        raise ValueError(f"{captions.NO_CAPTIONER}.")
+    from gvvad_jax.features import captioner, captions, encoders, sentences
+
+    if WEIGHTS.value is None and CAPTIONS.value is None and ROOT.value:
+        raise ValueError(f"{ROOT.value} holds no captions: {captions.NO_CAPTIONS}.")
     videos = records.reader(VIDEOS.value) if VIDEOS.value else None
-    ids = [entry.id for entry in datasets.entries("folder", ROOT.value)] if ROOT.value else None
+    entries = datasets.entries("folder", ROOT.value) if ROOT.value else None
     encoders.use_all_cores()
     encoder = sentences.create(TEXT_WEIGHTS.value)
-    summary = captions.write(
-        OUT.value,
-        encoder,
-        videos=videos,
-        captions=CAPTIONS.value,
-        ids=ids,
-        window=WINDOW.value,
-        stride=STRIDE.value,
-    )
+    spans = {"window": WINDOW.value, "stride": STRIDE.value}
+    if WEIGHTS.value:
+        writer = captioner.Captioner(WEIGHTS.value)
+        summary = captioner.write(OUT.value, encoder, writer, videos or entries or [], **spans)
+    else:
+        ids = [entry.id for entry in entries] if entries else None
+        summary = captions.write(OUT.value, encoder, videos=videos, captions=CAPTIONS.value, ids=ids, **spans)
     print(f"{summary} ({encoder.identity['name']}, {encoder.width} columns)")
     return summary.status
 

@@ -1,12 +1,12 @@
 """Captions to a set of text records: a sentence for every window of frames, and its vector.
 
 Windows start every `stride` frames and take `window` frames (16 and 64, as the published caption files of this field),
-the last ones what is left. Captions come from a file, or from the records of a video set. No captioner yet.
+the last ones what is left. Captions come from a file, from the records of a video set, or from a network (captioner).
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from gvvad_jax.features.sentences import SentenceEncoder
 
 WINDOW, STRIDE = 64, 16
 TOGETHER = 1024  # sentences embedded before they are written
-NO_CAPTIONER = "this version has no captioner: give --captions=FILE.jsonl, or a video set whose records carry captions"
+NO_CAPTIONS = (
+    "give --weights=DIR of a captioner (GIT), --captions=FILE.jsonl or a video set whose records carry captions"
+)
 Spans = list[tuple[int, int]]
+Captioned = tuple[str, Spans, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,34 +83,56 @@ def write(
     With `captions` the file's sentences count, for the videos of `videos`, or of `ids`, or for all that it names. A
     video without captions, or with another number of them than it has windows, is a line in `out`/errors.jsonl.
     """
-    if window < 1 or stride < 1:
-        raise ValueError(f"window={window}, stride={stride}; give 1 or more frames.")
+    require_frames(window, stride)
     if captions is None and videos is None:
-        raise ValueError(f"{NO_CAPTIONER}.")
+        raise ValueError(f"{NO_CAPTIONS}.")
     if videos is not None and videos.kind != "video":
         raise ValueError(f"{videos.path} is a {videos.kind} set, but captions are of a video set.")
     given = None if captions is None else read(captions)
     if given is None and not any(videos[i].captions for i in range(len(videos))):  # pyright: ignore
-        raise ValueError(f"no record of {videos.path} carries captions, and {NO_CAPTIONER}.")  # pyright: ignore
+        raise ValueError(f"no record of {videos.path} carries captions: {NO_CAPTIONS}.")  # pyright: ignore
     lengths = None if videos is None else {row["id"]: row["num_frames"] for row in videos.rows}
     wanted = list(lengths or ids or given or ())
     if given is not None and not set(wanted) & given.keys():
         raise ValueError(f"{captions} names none of the {len(wanted)} videos, such as {wanted[0]!r}; check its ids.")
+    name = "records" if captions is None else Path(captions).name
+    bytes_of = "records" if captions is None else hashlib.sha256(Path(captions).read_bytes()).hexdigest()
+    return embed(
+        out,
+        encoder,
+        wanted,
+        lambda todo, errors: _captioned(todo, given, videos, lengths, errors, window, stride),
+        {"captions": bytes_of, "window": window, "stride": stride},
+        source={"captions": name},
+        shards=shards,
+    )
+
+
+def embed(
+    out: str | Path,
+    encoder: SentenceEncoder,
+    ids: Sequence[str],
+    written: Callable[[Iterator[str], program.Errors], Iterator[Captioned]],
+    options: Mapping[str, Any],
+    *,
+    source: Mapping[str, Any],
+    together: int = TOGETHER,
+    shards: int = 1,
+) -> Summary:
+    """Writes the text set `out` of the videos `ids`, whose windows and sentences `written` gives as it is asked.
+
+    Videos that are there are not asked for; `written` adds those it has nothing for to the errors. `together`:
+    sentences that are embedded before their videos are written. `options` and the encoder must be those of the set.
+    """
     out = Path(out)
     errors = program.Errors(out / "errors.jsonl")
-    options = {
-        "captions": "records" if captions is None else hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
-        "window": window,
-        "stride": stride,
-        "sentence_encoder": encoder.identity,
-    }
     made, there, count = 0, 0, 0
-    source = {"captions": "records" if captions is None else Path(captions).name}
+    options = {**options, "sentence_encoder": encoder.identity}
     with contextlib.suppress(_Nothing), records.writer(out, "text", shards, options) as writer:
         there = len(writer.done)
         errors.clear()
-        todo = program.progress([id for id in wanted if id not in writer], "caption", unit="video")
-        for group in _groups(_captioned(todo, given, videos, lengths, errors, window, stride)):
+        todo = program.progress([id for id in ids if id not in writer], "caption", unit="video")
+        for group in _groups(written(todo, errors), together):
             vectors = encoder([sentence for _, _, sentences in group for sentence in sentences])
             start = 0
             for id, spans, sentences in group:
@@ -126,6 +151,12 @@ def write(
         if not writer.done:
             raise _Nothing
     return Summary(path=out, made=made, there=there, sentences=count, failed=tuple(r["id"] for r in errors.rows))
+
+
+def require_frames(window: int, stride: int) -> None:
+    """ValueError where one of them is no number of frames."""
+    if window < 1 or stride < 1:
+        raise ValueError(f"window={window}, stride={stride}; give 1 or more frames.")
 
 
 class _Nothing(Exception):
@@ -162,7 +193,7 @@ def _captioned(
     errors: program.Errors,
     window: int,
     stride: int,
-) -> Iterator[tuple[str, Spans, list[str]]]:
+) -> Iterator[Captioned]:
     """Each video's windows and sentences; those that have none go to `errors`."""
     for id in todo:
         try:
@@ -184,11 +215,11 @@ def _captioned(
             errors.add(id, error)
 
 
-def _groups(found: Iterator[tuple[str, Spans, list[str]]]) -> Iterator[list[tuple[str, Spans, list[str]]]]:
-    group: list[tuple[str, Spans, list[str]]] = []
+def _groups(found: Iterable[Captioned], together: int) -> Iterator[list[Captioned]]:
+    group: list[Captioned] = []
     for item in found:
         group.append(item)
-        if sum(len(sentences) for _, _, sentences in group) >= TOGETHER:
+        if sum(len(sentences) for _, _, sentences in group) >= together:
             yield group
             group = []
     if group:

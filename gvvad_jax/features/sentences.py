@@ -61,7 +61,7 @@ class SentenceEncoder:
         if self.pooling == "pooler" and model.pooler is None:
             raise ValueError(f"{path} holds no pooler and no modules.json that names another pooling; complete it.")
         self.max_tokens = min(model.config.positions, _length_limit(path))
-        self.tokenizer = _tokenizer(path, self.max_tokens)
+        self.tokenizer = tokenizer(path, self.max_tokens)
         if self.tokenizer.get_vocab_size() > model.config.vocabulary:
             raise ValueError(
                 f"{path}: its tokenizer knows {self.tokenizer.get_vocab_size():,} tokens, its network "
@@ -157,7 +157,7 @@ def _length_limit(path: Path) -> int:
     return min(limits, default=512)
 
 
-def _tokenizer(path: Path, max_tokens: int) -> tokenizers.Tokenizer:
+def tokenizer(path: Path, max_tokens: int) -> tokenizers.Tokenizer:
     """The fast tokenizer of tokenizer.json, or WordPiece over vocab.txt; its own padding and limit are undone."""
     # Else the tokenizer's threads warn of forks that the decode workers are not.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -109,9 +109,9 @@ def test_bad_caption_files_are_refused_before_anything_is_written(clips, encoder
     assert not (tmp_path / "text").exists()
 
 
-def test_without_any_caption_one_sentence_says_that_there_is_no_captioner(encoder, tmp_path):
+def test_without_any_caption_one_sentence_says_where_they_come_from(encoder, tmp_path):
     with records.writer(tmp_path / "clips", "video", shards=1) as w:
         w.add(video("c"))
-    with pytest.raises(ValueError, match="carries captions, and this version has no captioner: give --captions"):
+    with pytest.raises(ValueError, match="carries captions: give --weights=DIR of a captioner"):
         captions.write(tmp_path / "text", encoder, videos=records.reader(tmp_path / "clips"))
     assert not (tmp_path / "text").exists()

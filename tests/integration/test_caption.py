@@ -1,5 +1,6 @@
 """tools/caption.py as a user runs it."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gvvad_jax import records
-from tests.features import bert_folder
+from tests.features import bert_folder, git_folder
 from tests.features.test_captions import DRAWN, video
+from tests.video import clips
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,12 +32,31 @@ def test_captions_of_a_video_set_become_a_text_set(tmp_path):
     assert records.reader(tmp_path / "text")[0].vectors.shape == (7, 16)
 
 
+def test_a_network_captions_raw_files_and_a_video_set_alike(tmp_path):
+    (tmp_path / "raw").mkdir()
+    clip = clips.make(tmp_path / "raw" / "a.mp4", 40)
+    (tmp_path / "raw" / "b.mp4").write_bytes(clip.read_bytes()[:900])
+    with records.writer(tmp_path / "clips", "video", shards=1) as w:
+        w.add(dataclasses.replace(video("a", num_frames=40, captions=DRAWN), video=clip.read_bytes()))
+    bert, git = bert_folder.make(tmp_path / "small-bert"), git_folder.make(tmp_path / "small-git")
+    weights = (f"--weights={git}", f"--text_weights={bert}", "--window=32")
+    done = run(f"--root={tmp_path / 'raw'}", *weights, f"--out={tmp_path / 'text'}")
+    assert done.returncode == 1 and done.stdout.startswith("1 videos made, 3 sentences, 1 failed (errors.jsonl)")
+    assert records.read_jsonl(tmp_path / "text" / "errors.jsonl")[0]["id"] == "b"
+    done = run(f"--videos={tmp_path / 'clips'}", *weights, f"--out={tmp_path / 'own'}")
+    assert done.returncode == 0, done.stderr
+    found, own = (records.reader(tmp_path / name)[0] for name in ("text", "own"))
+    assert found.sentences == own.sentences and found.spans.tolist() == [[0, 32], [16, 40], [32, 40]]
+    assert set(" ".join(found.sentences).split()) <= set(bert_folder.WORDS) and found.source["captions"] == "small-git"
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         ([], "--out is missing"),
         (["--out=OUT"], "give --videos (a video set), --captions"),
-        (["--out=OUT", "--root=OUT"], "this version has no captioner: give --captions=FILE.jsonl"),
+        (["--out=OUT", "--root=OUT"], "text holds no captions: give --weights=DIR of a captioner"),
+        (["--out=OUT", "--root=OUT", "--weights=x", "--captions=y"], "give --weights (a captioner) or --captions"),
         (["--out=OUT", "--captions=absent.jsonl", "--text_weights=BERT"], "no file absent.jsonl"),
         (["--out=OUT", "--captions=absent.jsonl", "--text_weights=absent"], "absent holds no config.json"),
     ],
