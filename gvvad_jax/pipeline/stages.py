@@ -2,18 +2,16 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gvvad_jax import bags, datasets, detectors, program, records
-from gvvad_jax.features import captions, encoders, extraction, prompts, sentences
+from gvvad_jax import datasets, detectors, program, records
 from gvvad_jax.features import video as videos
-from gvvad_jax.models import text_image
-from gvvad_jax.pipeline import costs
+from gvvad_jax.pipeline import costs, making
 from gvvad_jax.records import manifest
 from gvvad_jax.synthesis import describe, generators, scenes
-from gvvad_jax.synthesis.filtering import rule, selecting
+from gvvad_jax.synthesis.filtering import rule
 
 DRAWN = "scenes"  # pipeline.dataset: real videos, too, are drawn
 
@@ -41,22 +39,13 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Half:
-    """The sets of real, or of generated, videos; empty strings where there are none."""
-
-    videos: str
-    features: str
-    text: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class Plan:
     """Stages in order, and the places of what they make."""
 
     folder: Path
     stages: Sequence[Stage]
-    real: Half
-    generated: Half
+    real: making.Half
+    generated: making.Half
     prompts: str
     draws_real: bool
     checks: Sequence[Callable[[], Any]] = ()
@@ -91,8 +80,8 @@ def plan(config: Any, folder: Path) -> Plan:
     )
     reads_text = detectors.reads_text(config.detector)
     _check(config, reads_text)
-    extract = _Extract(asked.encoder, asked.weights or None, options)
-    embed = _Embed(asked.text_weights or None, asked.captions or None)
+    extract = making.Extract(asked.encoder, asked.weights or None, options)
+    embed = making.Embed(asked.text_weights or None, asked.captions or None)
     clips = 2 * asked.pairs
     made: list[Stage] = []
 
@@ -105,7 +94,9 @@ def plan(config: Any, folder: Path) -> Plan:
     if asked.descriptions:
         given = records.read_descriptions(asked.descriptions)
         clips = len(given)
-        add("take descriptions", descriptions, lambda out: _take(given, out), f"{clips:,} of {asked.descriptions}")
+        add(
+            "take descriptions", descriptions, lambda out: making.take(given, out), f"{clips:,} of {asked.descriptions}"
+        )
     else:
         add(
             "describe",
@@ -136,7 +127,7 @@ def plan(config: Any, folder: Path) -> Plan:
         lambda out: extract(records.reader(generated), out, "generated"),
         extract.cost(clips, clips * frames if asked.generator == "scenes" else None),
     )
-    halves = [real, Half(str(generated), own_features)]
+    halves = [real, making.Half(str(generated), own_features)]
     bank = data.prompts
     if reads_text:
         halves = [_captioned(half, data, sets, add, embed, is_real=half is real) for half in halves]
@@ -153,7 +144,7 @@ def plan(config: Any, folder: Path) -> Plan:
         add(
             f"filter ({chosen.rule})",
             folder / "selection.jsonl",
-            lambda out: _filter(
+            lambda out: making.choose(
                 out, halves[0], halves[1], own, chosen.duplicates.still, chosen.duplicates.moving, asked.filter_weights
             ),
             costs.filtering(clips),
@@ -251,13 +242,13 @@ def _check(config: Any, reads_text: bool) -> None:
         )
 
 
-def _real(config: Any, sets: Path, add: Callable[..., str], extract: "_Extract", frames: int) -> Half:
+def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extract, frames: int) -> making.Half:
     """The real half: sets that are there, raw videos of a data set, or drawn ones."""
     asked = config.pipeline
     if config.data.features:
         for path in config.data.features.split(","):
             extract.require_like(path)
-        return Half("", config.data.features, config.data.text)
+        return making.Half("", config.data.features, config.data.text)
     out = sets / "real_features"
     if asked.dataset != DRAWN:
         entries = datasets.entries(asked.dataset, asked.root)
@@ -265,7 +256,7 @@ def _real(config: Any, sets: Path, add: Callable[..., str], extract: "_Extract",
         known = None if None in lengths else sum(filter(None, lengths))
         cost = extract.cost(len(entries), known)
         name = f"extract {asked.dataset} features"
-        return Half("", add(name, out, lambda out: extract(entries, out, asked.dataset), cost))
+        return making.Half("", add(name, out, lambda out: extract(entries, out, asked.dataset), cost))
     counts = {"train": asked.real, "test": asked.test}
     if min(counts.values()) < 1:
         raise ValueError(f"pipeline.real and test are {asked.real} and {asked.test}; give 1 or more videos a class.")
@@ -273,108 +264,20 @@ def _real(config: Any, sets: Path, add: Callable[..., str], extract: "_Extract",
     drawn = add(
         "draw real videos",
         source,
-        lambda out: _draw(out, counts, config.data_seed, frames),
+        lambda out: making.draw(out, counts, config.data_seed, frames),
         costs.drawing(total, frames),
     )
     cost = extract.cost(total, total * frames)
     features = add("extract real features", out, lambda out: extract(records.reader(source), out, DRAWN), cost)
-    return Half(drawn, features)
+    return making.Half(drawn, features)
 
 
-def _captioned(half: Half, data: Any, sets: Path, add: Callable[..., str], embed: "_Embed", *, is_real: bool) -> Half:
+def _captioned(
+    half: making.Half, data: Any, sets: Path, add: Callable[..., str], embed: making.Embed, *, is_real: bool
+) -> making.Half:
     """The half with its text set; generated clips need none where their descriptions stand for it."""
     if half.text or (not is_real and data.text_source == "description"):
         return half
     name = "real" if is_real else "generated"
     text = add(f"caption {name} videos", sets / f"{name}_text", lambda out: embed(half, out), "sentences as given")
     return dataclasses.replace(half, text=text)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Extract:
-    """Extraction as the settings say; the encoder's weights are read when first needed."""
-
-    encoder: str
-    weights: str | None
-    options: videos.Options
-
-    def __call__(self, source: Any, out: Path, dataset: str) -> str:
-        encoder = encoders.create(self.encoder, self.weights)
-        return str(extraction.extract(source, encoder, self.options, out, dataset=dataset, shards=1))
-
-    def check(self) -> None:
-        """Refuse weights that are not there before anything is made."""
-        encoders.create(self.encoder, self.weights)
-
-    def cost(self, count: int, frames: int | None) -> str:
-        return costs.extraction(count, frames, len(self.options.plan(240, 320, 224).order))
-
-    def require_like(self, path: str) -> None:
-        """Refuse a set that was extracted otherwise, before the generated clips are."""
-        reader, encoder = records.reader(path), encoders.create(self.encoder, self.weights)
-        bags.require_encoder(reader, reader.manifest["width"], self.options.identity(encoder), "pipeline's settings")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Embed:
-    """Sentence vectors of captions and of prompts."""
-
-    weights: str | None
-    captions: str | None
-
-    def __call__(self, half: Half, out: Path) -> str:
-        encoder = sentences.create(self.weights)
-        own = records.reader(half.videos) if half.videos else None
-        if own is not None and any(own[i].captions for i in range(len(own))):
-            return str(captions.write(out, encoder, videos=own))
-        ids = records.reader(half.features).ids
-        return str(captions.write(out, encoder, videos=own, captions=self.captions, ids=None if own else ids))
-
-    def check(self) -> None:
-        """Refuse weights and captions that are not there before anything is made."""
-        sentences.create(self.weights)
-        if self.captions:
-            captions.read(self.captions)
-
-    def bank(self, descriptions: Path, out: Path) -> str:
-        """One prompt for each event that is described."""
-        rows = [row for row in records.read_descriptions(descriptions) if row.label]
-        events = sorted({row.event or row.category or row.text for row in rows})
-        encoder = sentences.create(self.weights)
-        prompts.write_bank(out, encoder(events), events, encoder.identity)
-        return f"{len(events)} prompts: {out}"
-
-
-def _take(given: Sequence[records.Description], out: Path) -> str:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    records.write_descriptions(out, given)
-    return f"{len(given)} descriptions: {out}"
-
-
-def _draw(out: Path, counts: dict[str, int], seed: int, frames: int) -> str:
-    """The real half of a run without data: drawn in the style that plays it."""
-    total = 2 * sum(counts.values())
-    asked = {"generator": "scenes", "style": "real", "seed": seed, "frames": frames} | counts
-    with records.writer(out, "video", 1, asked) as writer:
-        for video in program.progress(_clips(counts, seed, frames), "draw", total, "video"):
-            if video.id not in writer:
-                writer.add(video)
-    return f"{total} videos drawn: {out}"
-
-
-def _clips(counts: dict[str, int], seed: int, frames: int) -> Iterator[records.Video]:
-    for split, count in counts.items():
-        for label in (0, 1):
-            yield from scenes.clips(count, label=label, style="real", split=split, seed=seed, num_frames=frames)
-
-
-def _filter(
-    out: Path, real: Half, generated: Half, chosen: rule.Rule, still: float, moving: float, weights: str
-) -> str:
-    """A selection among the clips that have features, as training asks for."""
-    extracted = set(records.reader(generated.features).ids)
-    clips = records.reader(generated.videos).select(lambda row: row["id"] in extracted)
-    features = [*real.features.split(","), generated.features]
-    model = text_image.TextImage(weights) if weights else None
-    found = selecting.select(clips, out, chosen, features=features, model=model, still=still, moving=moving)
-    return "\n".join(found.lines)
