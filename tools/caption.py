@@ -19,6 +19,9 @@ VIDEOS = flags.DEFINE_string("videos", None, "A video set.")
 ROOT = flags.DEFINE_string("root", None, "A folder of raw videos; their ids are their paths without ending.")
 CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, instead of the captions in the records.")
 WEIGHTS = flags.DEFINE_string("weights", None, "The folder of GIT's weights, which then writes the captions.")
+CLIP_PIXELS = flags.DEFINE_bool(
+    "clip_pixels", False, "Resize and normalise frames for GIT as CLIP does, whatever preprocessor_config.json says."
+)
 TEXT_WEIGHTS = flags.DEFINE_string(
     "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
 )
@@ -51,7 +54,7 @@ def main(argv: list[str]) -> int:
     encoder = sentences.create(TEXT_WEIGHTS.value)
     spans = {"window": WINDOW.value, "stride": STRIDE.value}
     if WEIGHTS.value:
-        writer = captioner.Captioner(WEIGHTS.value)
+        writer = captioner.Captioner(WEIGHTS.value, has_clip_pixels=CLIP_PIXELS.value)
         summary = captioner.write(OUT.value, encoder, writer, videos or entries or [], **spans)
     else:
         ids = [entry.id for entry in entries] if entries else None

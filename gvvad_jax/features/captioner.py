@@ -34,8 +34,11 @@ Sources = Mapping[str, Callable[[], decode.Source]]
 class Captioner:
     """A folder of GIT's weights, its tokenizer and its pixels; float32 on a CPU and bfloat16 on accelerators."""
 
-    def __init__(self, path: str | Path, max_length: int = MAX_LENGTH):
-        """ValueError or OSError where weights, tokenizer or settings are missing or damaged."""
+    def __init__(self, path: str | Path, max_length: int = MAX_LENGTH, has_clip_pixels: bool = False):
+        """ValueError or OSError where weights, tokenizer or settings are missing or damaged.
+
+        `has_clip_pixels`: CLIP's, whatever the folder's preprocessor_config.json says.
+        """
         path = Path(path)
         devices = np.array(jax.local_devices())
         dtype = "float32" if devices[0].platform == "cpu" else "bfloat16"
@@ -48,7 +51,7 @@ class Captioner:
                 f"{path}: its tokenizer knows {self.tokenizer.get_vocab_size():,} tokens, its network "
                 f"{self.config.vocabulary:,}; they do not belong together."
             )
-        pixels = git.pixels(path, self.config.size)
+        pixels = git.clip_pixels(self.config.size) if has_clip_pixels else git.pixels(path, self.config.size)
         self.crop = pixels.crop
         self.identity: dict[str, Any] = {
             "name": name_of(path),

@@ -31,7 +31,7 @@ TEXT |= dict(bos_token_id=101, eos_token_id=102, pad_token_id=0)
 VISION = clip.VISION | dict(patch_size=16)
 IGNORED = ("git.embeddings.position_ids", "git.image_encoder.vision_model.embeddings.position_ids")
 TEMPORAL = ("git.img_temperal_embedding", "git.img_temporal_embedding")  # as published; as transformers 5 writes it
-HALF = 0.5  # VideoMAE's mean and deviation of every channel
+HALF = (0.5, 0.5, 0.5)  # VideoMAE's mean and deviation
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _greedy(graph: Any, state: Any, pixels: Array, max_length: int) -> tuple[Arr
 class Pixels:
     """How a folder's preprocessor_config.json makes pixels of a frame."""
 
-    short: int  # the shorter side after resizing
+    short: int | None  # the shorter side after resizing; None: the frame is stretched to the square
     size: int
     resample: int  # Pillow's number of the filter
     mean: tuple[float, ...] = clip.MEAN
@@ -216,6 +216,9 @@ class Pixels:
 
     def crop(self, frame: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "size size 3"]:
         """Resized and cut, still in bytes."""
+        if self.short is None:
+            square = (self.size, self.size)
+            return np.asarray(Image.fromarray(frame).resize(square, Image.Resampling(self.resample)))
         return clip.crop(frame, self.size, self.short, self.resample)
 
     @property
@@ -229,40 +232,51 @@ class Pixels:
         return np.stack([values[cut[..., i]] for i, values in enumerate(self.table)], -1)
 
 
-def pixels(path: str | Path, size: int) -> Pixels:
-    """Of the folder's preprocessor_config.json; without one CLIP's, with which the networks were trained.
+def clip_pixels(size: int) -> Pixels:
+    """CLIP's, with which the published networks were trained."""
+    return Pixels(size, size, Image.Resampling.BICUBIC)
 
-    Published video folders may name VideoMAE's processor: what such a file leaves out is VideoMAE's default.
+
+def pixels(path: str | Path, size: int) -> Pixels:
+    """Of the folder's preprocessor_config.json; without one CLIP's.
+
+    Published video folders name VideoMAE's processor: what such a file leaves out is VideoMAE's default.
     """
     file = Path(path) / "preprocessor_config.json"
     if not file.is_file():
-        return Pixels(size, size, Image.Resampling.BICUBIC)
+        return clip_pixels(size)
     found = folder.read_json(file)
-    names = f"{found.get('image_processor_type')} {found.get('feature_extractor_type')}"
-    is_videomae = "VideoMAE" in names
+    is_videomae = "VideoMAE" in f"{found.get('image_processor_type')} {found.get('feature_extractor_type')}"
     resample = found.get("resample", Image.Resampling.BILINEAR if is_videomae else Image.Resampling.BICUBIC)
-    mean, std = (
-        found.get(key) or ((HALF,) * 3 if is_videomae else default)
-        for key, default in (("image_mean", clip.MEAN), ("image_std", clip.STD))
-    )
-    short = _side(found.get("size", size), "shortest_edge")
-    crop = _side(found.get("crop_size", size), "height")
+    defaults = (HALF, HALF) if is_videomae else (clip.MEAN, clip.STD)
+    mean, std = (found.get(key) or default for key, default in zip(("image_mean", "image_std"), defaults, strict=True))
     if any(not isinstance(x, list | tuple) or len(x) != 3 for x in (mean, std)) or min(std) <= 0:
         raise ValueError(f"{file}: image_mean and image_std are not three numbers each; fetch it again.")
-    if resample not in list(Image.Resampling) or short is None or crop is None or not size == crop <= short:
+    short, square, crop = _sides(found, size)
+    is_cut = found.get("do_center_crop", True)
+    steps = all(found.get(f"do_{step}", True) for step in ("resize", "rescale", "normalize"))
+    fits = square == size if short is None else is_cut and size == crop and size <= short
+    if resample not in list(Image.Resampling) or not steps or not fits:
         raise ValueError(
-            f"{file}: a shorter side of {short}, filter {resample} and a crop of {crop} give no frames of {size}; "
-            "fetch it again."
+            f"{file}: size {found.get('size')}, crop {found.get('crop_size')}, filter {resample} and its steps make no "
+            f"frames of {size}x{size}, which this GIT takes; fetch it again."
         )
-    return Pixels(short, crop, int(resample), tuple(map(float, mean)), tuple(map(float, std)))
+    return Pixels(short, size, int(resample), tuple(map(float, mean)), tuple(map(float, std)))
 
 
-def _side(found: Any, name: str) -> int | None:
-    """A size written as a number, as {"shortest_edge": …} or as a square's height and width."""
-    if isinstance(found, Mapping):
-        square = found.get("height") if found.get("height") == found.get("width") else None
-        found = found.get(name, square)
-    return found if isinstance(found, int) else None
+def _sides(found: Mapping[str, Any], default: int) -> tuple[int | None, int | None, int | None]:
+    """(shorter side, side of the square that frames are stretched to, side of the crop), None where it is none."""
+
+    def side(value: Any) -> int | None:
+        if isinstance(value, Mapping):
+            value = value.get("height") if value.get("height") == value.get("width") else None
+        return value if isinstance(value, int) else None
+
+    size, crop = found.get("size", default), side(found.get("crop_size", default))
+    if not isinstance(size, Mapping):
+        return side(size), None, crop
+    short = size.get("shortest_edge")
+    return (short, None, crop) if isinstance(short, int) else (None, side(size), crop)
 
 
 def load(path: str | Path, dtype: Any = "float32") -> Git:

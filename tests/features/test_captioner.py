@@ -79,6 +79,12 @@ def test_a_set_is_written_and_a_rerun_makes_what_lacks(writer, tmp_path):
         captioner.write(tmp_path / "text", encoder, writer, datasets.entries("folder", root), window=32)
 
 
+def test_clips_pixels_are_taken_where_asked_and_named_in_the_identity(writer, weights):
+    asked = captioner.Captioner(weights, has_clip_pixels=True)
+    assert writer.identity["pixels"]["resample"] == 2 and asked.identity["pixels"]["resample"] == 3
+    assert writer.identity["pixels"]["mean"] == [0.5] * 3 and asked.identity["pixels"]["mean"][0] == 0.48145466
+
+
 def test_a_folder_without_a_fitting_tokenizer_is_refused(tmp_path):
     folder = git_folder.make(tmp_path / "git")
     (folder / "vocab.txt").write_text("\n".join([*bert_folder.WORDS, "more"]))

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
+from PIL import Image
 
 from gvvad_jax.models import git
+from tests.features import git_folder
 
 SMALL = ("git_tiny", "git_tiny_v5")
 
@@ -85,16 +87,26 @@ def test_frames_of_videomaes_defaults_are_the_published_processors_to_the_bit(sh
 
 
 def test_a_folders_own_pixels_count_and_bad_ones_are_refused(tmp_path):
-    assert git.pixels(tmp_path, 32) == git.Pixels(32, 32, 3)
+    assert git.pixels(tmp_path, 32) == git.clip_pixels(32) == git.Pixels(32, 32, 3)
     file = tmp_path / "preprocessor_config.json"
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     file.write_text(json.dumps({"size": 40, "crop_size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0]}))
     assert git.pixels(tmp_path, 32) == git.Pixels(40, 32, 3, (0.0, 0.0, 0.0))
-    frame = np.arange(60 * 80 * 3, dtype=np.uint8).reshape(60, 80, 3)
     assert git.pixels(tmp_path, 32)(frame).shape == (32, 32, 3)
-    for wrong in ({"size": 24}, {"crop_size": 30}, {"resample": 9}, {"image_std": [1, 0, 1]}, {"size": "large"}):
-        file.write_text(json.dumps(wrong))
+    file.write_text(json.dumps({"size": {"height": 32, "width": 32}, "do_center_crop": False}))
+    stretched = np.asarray(Image.fromarray(frame).resize((32, 32), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(git.pixels(tmp_path, 32).crop(frame), stretched)
+    wrong = [{"size": 24}, {"crop_size": 30}, {"resample": 9}, {"image_std": [1, 0, 1]}, {"size": "large"}]
+    for settings in [*wrong, {"do_rescale": False}, {"size": {"height": 32, "width": 30}}, {"do_center_crop": False}]:
+        file.write_text(json.dumps(settings))
         with pytest.raises(ValueError, match="fetch it again"):
             git.pixels(tmp_path, 32)
+
+
+def test_a_model_of_still_images_takes_one_without_a_temporal_embedding(tmp_path):
+    model = git.load(git_folder.make(tmp_path / "git", frames=0))
+    ids = model.caption_ids(np.random.default_rng(0).normal(size=(2, 1, 16, 16, 3)).astype(np.float32), max_length=4)
+    assert ids.shape[0] == 2 and 2 <= ids.shape[1] <= 4 and (ids[:, 0] == model.config.first).all()
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape", "frame", "cut"])
