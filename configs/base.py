@@ -121,7 +121,9 @@ def get_config(arg: str | None = None) -> Any:
     pipeline.root = ""  # or data.features (and data.text) names sets of real videos that are there
     pipeline.real = 10  # of dataset=scenes: training videos of each class
     pipeline.test = 10  # of dataset=scenes: test videos of each class
-    pipeline.captions = ""  # a caption file (.jsonl), for detectors that read text; drawn videos carry theirs
+    # For detectors that read text; drawn videos carry theirs.
+    pipeline.captions = ""  # a caption file (.jsonl), or
+    pipeline.caption_weights = ""  # a folder of GIT, which writes them
     pipeline.encoder = "efficientnet_lite0"
     pipeline.weights = ""  # folder of the encoder's, where it needs one
     pipeline.text_weights = ""  # folder of a sentence encoder's; empty: all-MiniLM-L6-v2

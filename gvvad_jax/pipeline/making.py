@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gvvad_jax import bags, program, records
-from gvvad_jax.features import captions, encoders, extraction, prompts, sentences
+from gvvad_jax import bags, datasets, program, records
+from gvvad_jax.features import captioner, captions, encoders, extraction, prompts, sentences
 from gvvad_jax.features import video as videos
 from gvvad_jax.models import text_image
 from gvvad_jax.pipeline import costs
@@ -21,6 +21,7 @@ class Half:
     videos: str
     features: str
     text: str = ""
+    raw: tuple[str, str] | None = None  # data set and folder of raw videos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +57,17 @@ class Embed:
 
     weights: str | None
     captions: str | None
+    captioner: str | None
 
     def __call__(self, half: Half, out: Path) -> str:
-        """The text set of a half: of the sentences its records carry, else of the caption file."""
+        """The text set of a half: of the sentences its records carry, else a captioner's, else of the caption file."""
         encoder = sentences.create(self.weights)
         own = records.reader(half.videos) if half.videos else None
         if own is not None and any(own[i].captions for i in range(len(own))):
             return str(captions.write(out, encoder, videos=own))
+        if self.captioner:
+            raw = own if half.raw is None else datasets.entries(*half.raw)
+            return str(captioner.write(out, encoder, captioner.Captioner(self.captioner), raw or []))
         ids = records.reader(half.features).ids
         return str(captions.write(out, encoder, videos=own, captions=self.captions, ids=None if own else ids))
 
@@ -71,6 +76,8 @@ class Embed:
         sentences.create(self.weights)
         if self.captions:
             captions.read(self.captions)
+        if self.captioner:
+            captioner.Captioner(self.captioner)
 
     def bank(self, descriptions: Path, out: Path) -> str:
         """One prompt for each event that is described."""

@@ -81,7 +81,7 @@ def plan(config: Any, folder: Path) -> Plan:
     reads_text = detectors.reads_text(config.detector)
     _check(config, reads_text)
     extract = making.Extract(asked.encoder, asked.weights or None, options)
-    embed = making.Embed(asked.text_weights or None, asked.captions or None)
+    embed = making.Embed(asked.text_weights or None, asked.captions or None, asked.caption_weights or None)
     clips = 2 * asked.pairs
     made: list[Stage] = []
 
@@ -220,10 +220,13 @@ def _check(config: Any, reads_text: bool) -> None:
         raise ValueError(f"pipeline.pairs is {asked.pairs}; give 1 or more.")
     if asked.generator == "folder" and not asked.clips:
         raise ValueError("pipeline.generator=folder needs pipeline.clips, the folder of the clips.")
-    if reads_text and asked.generator != "scenes" and not asked.captions and config.data.text_source == "caption":
+    if asked.captions and asked.caption_weights:
+        raise ValueError("give pipeline.captions (a file) or pipeline.caption_weights (a captioner), not both.")
+    lacks = reads_text and not asked.captions and not asked.caption_weights
+    ways = "give pipeline.caption_weights (GIT's folder) or pipeline.captions (a file), or take --config.detector=rtfm"
+    if lacks and asked.generator != "scenes" and config.data.text_source == "caption":
         raise ValueError(
-            f"{config.detector} reads text, but clips of pipeline.generator={asked.generator} have no captions; give "
-            "pipeline.captions=FILE.jsonl, or take --config.detector=rtfm."
+            f"{config.detector} reads text, but clips of pipeline.generator={asked.generator} have no captions; {ways}."
         )
     if config.data.features and asked.root:
         raise ValueError("give pipeline.root (raw videos) or data.features (a set of them), not both.")
@@ -235,11 +238,8 @@ def _check(config: Any, reads_text: bool) -> None:
         return
     if not asked.root:
         raise ValueError(f"pipeline.dataset={asked.dataset} needs pipeline.root, the folder of its videos.")
-    if reads_text and not asked.captions:
-        raise ValueError(
-            f"{config.detector} reads text, and there is no captioner in this version; give pipeline.captions=FILE"
-            ".jsonl with a line for every video, or take --config.detector=rtfm."
-        )
+    if lacks:
+        raise ValueError(f"{config.detector} reads text, but videos of {asked.dataset} have no captions; {ways}.")
 
 
 def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extract, frames: int) -> making.Half:
@@ -256,7 +256,8 @@ def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extr
         known = None if None in lengths else sum(filter(None, lengths))
         cost = extract.cost(len(entries), known)
         name = f"extract {asked.dataset} features"
-        return making.Half("", add(name, out, lambda out: extract(entries, out, asked.dataset), cost))
+        features = add(name, out, lambda out: extract(entries, out, asked.dataset), cost)
+        return making.Half("", features, raw=(asked.dataset, asked.root))
     counts = {"train": asked.real, "test": asked.test}
     if min(counts.values()) < 1:
         raise ValueError(f"pipeline.real and test are {asked.real} and {asked.test}; give 1 or more videos a class.")
