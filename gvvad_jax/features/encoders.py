@@ -112,11 +112,14 @@ class Sharded:
         everywhere, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",)))
         graph, state = nnx.split(self.model)
         self._state = jax.device_put(state, everywhere)
-        self._run = jax.jit(
+        # Each device runs its own rows: left to the partitioner, attention's loop over rows would run whole on each.
+        own_rows = jax.shard_map(
             lambda state, images: self.function(nnx.merge(graph, state), images),
-            in_shardings=(everywhere, split),
-            out_shardings=split,
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec("data")),
+            out_specs=PartitionSpec("data"),
         )
+        self._run = jax.jit(own_rows, in_shardings=(everywhere, split), out_shardings=split)
         self.identity = {
             "name": self.name,
             "weights_sha256": self.weights_sha256,
