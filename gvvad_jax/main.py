@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     if jax.process_index() == 0:
         for line in settings.lines(found):
             print(line)
-    return 0
+    return int(bool((found.get("chain") or {}).get("notes")))  # 1: some videos of the chain failed
 
 
 class ConfigFile(flags.ArgumentParser):

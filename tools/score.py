@@ -4,7 +4,7 @@
 
 Writes scored/scores.npz (`scores/<id>`, a number a frame) and for each video scored/<id>/index.html, which plays it
 over its curve, scores.csv (frame, second, score) and curve.png. A detector that reads text needs --captions, lines of
-{"<id>": ["sentence", ...]}, a sentence every 16 frames. Exit status 0: every video was scored; 1: some were not
+{"<id>": ["sentence", ...]}, a sentence every 16 frames, or --caption_weights, a folder of GIT. Exit status 0: every video was scored; 1: some were not
 (errors.jsonl); 2: it could not run.
 """
 
@@ -16,6 +16,7 @@ from gvvad_jax import program
 
 BUNDLE = flags.DEFINE_string("bundle", None, "The bundle/ folder of a run.")
 CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, for a detector that reads text.")
+CAPTIONER = flags.DEFINE_string("caption_weights", None, "Instead: a folder of GIT, which captions each video.")
 WEIGHTS = flags.DEFINE_string("weights", None, "The folder of the image encoder's weights, where it needs one.")
 TEXT_WEIGHTS = flags.DEFINE_string(
     "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
@@ -40,6 +41,7 @@ def main(argv: list[str]) -> int:
         BUNDLE.value,
         OUT.value,
         captions=CAPTIONS.value,
+        caption_weights=CAPTIONER.value,
         weights=WEIGHTS.value,
         text_weights=TEXT_WEIGHTS.value,
         players=PLAYER.value,

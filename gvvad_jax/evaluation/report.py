@@ -29,6 +29,7 @@ BASELINE_NAMES = {
     "frame_difference": "frame difference (99.9th percentile)",
     "tile_difference": "largest tile's difference (95th percentile)",
     "flow_speed": "optical-flow speed",
+    "zero_shot": "CLIP's zero-shot probability of an anomaly",
     "video_label": "the video's own label as its score",
     "time_position": "place in the video (frame / frames)",
 }

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Float, UInt8
 
 from gvvad_jax.models import clip as clip_network
-from gvvad_jax.models import efficientnet_lite
+from gvvad_jax.models import efficientnet_lite, text_image
 from gvvad_jax.weights import folder
 
 # Images a device and call. On CPU more than 3 no longer fit the caches and each call's memory is mapped anew:
@@ -90,7 +90,17 @@ def clip(weights: Path | None = None) -> "Sharded":
         preprocessing=f"CLIP, {'bfloat16' if half else 'float32'}",
         model=model,
         function=lambda model, images: model.encode_image(pixels[channels, images.astype(int)]),
+        zero_shot=_zero_shot(weights, model),
     )
+
+
+def _zero_shot(weights: Path, model: clip_network.Clip) -> Callable[[np.ndarray], np.ndarray] | None:
+    """CLIP's probability of an anomaly, where the folder has a tokenizer."""
+    if not text_image.has_tokenizer(weights):
+        return None
+    both = text_image.TextImage(weights, model)
+    banks = [both.encode_texts(bank) for bank in (text_image.NORMAL, text_image.ANOMALOUS)]
+    return lambda vectors: text_image.anomaly(vectors, banks, both.scale)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -104,6 +114,8 @@ class Sharded:
     preprocessing: str
     model: nnx.Module
     function: Callable[[Any, jax.Array], jax.Array]
+    # What vectors [n, width] say of an anomaly without training, [n]; None: nothing.
+    zero_shot: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         devices = np.array(jax.local_devices())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import tqdm
 
 from gvvad_jax import datasets, program, records
@@ -108,7 +109,7 @@ def extract(
             try:
                 if isinstance(result, Exception):
                     raise result
-                record = _record(source, result, identity)
+                record = _record(source, result, identity, encoder)
                 records.require_finite(record)
             except (ValueError, OSError) as error:
                 errors.add(source.id, error)
@@ -169,7 +170,7 @@ def _from_record(reader: records.Reader, i: int, dataset: str) -> Source:
     )
 
 
-def _record(source: Source, result: video.Features, identity: Mapping[str, Any]) -> records.Feature:
+def _record(source: Source, result: video.Features, identity: Mapping[str, Any], encoder: Encoder) -> records.Feature:
     """The record; intervals that end a frame or two past the video are cut there, further ones refused.
 
     So is a video over a snippet longer or shorter than published: its intervals would lie at other moments.
@@ -184,6 +185,12 @@ def _record(source: Source, result: video.Features, identity: Mapping[str, Any])
     if fields["intervals"] is not None:
         fields["intervals"], cut = datasets.clip(fields["intervals"], info.num_frames, source.id)
         notes += cut
+    baselines, names = result.baselines, tuple(result.baseline_names)
+    zero_shot = getattr(encoder, "zero_shot", None)
+    if zero_shot is not None:  # the highest crop's, as an event fills one
+        appearance = np.asarray(result.visual[..., : encoder.width], np.float32)
+        found = zero_shot(appearance.reshape(-1, encoder.width)).reshape(appearance.shape[:2]).max(1)
+        baselines, names = np.concatenate([baselines, found[:, None]], 1), (*names, "zero_shot")
     return records.Feature(
         **fields
         | {
@@ -194,8 +201,8 @@ def _record(source: Source, result: video.Features, identity: Mapping[str, Any])
             "snippet_frames": identity["snippet_frames"],
             "visual": result.visual,
             "blocks": result.blocks,
-            "baselines": result.baselines,
-            "baseline_names": result.baseline_names,
+            "baselines": baselines,
+            "baseline_names": names,
             "crop_boxes": result.plan.fractions,
             "crop_order": result.plan.order,
             "encoder": identity,

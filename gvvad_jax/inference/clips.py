@@ -13,6 +13,7 @@ from gvvad_jax import program, records
 from gvvad_jax.datasets import files
 from gvvad_jax.evaluation import output
 from gvvad_jax.evaluation.videos import TestVideo
+from gvvad_jax.features import captioner
 from gvvad_jax.features import captions as caption_files
 from gvvad_jax.inference.scorer import Scored, Scorer
 from gvvad_jax.reports import page, plots
@@ -58,6 +59,7 @@ def score(
     out: str | Path,
     *,
     captions: str | Path | None = None,
+    caption_weights: str | Path | None = None,
     weights: str | Path | None = None,
     text_weights: str | Path | None = None,
     players: bool = True,
@@ -65,11 +67,16 @@ def score(
 ) -> Summary:
     """Scores each video with a bundle and writes all of it into `out`; `say` gets a line a video as it is done.
 
-    A video that fails is a line in `out`/errors.jsonl, and the rest goes on. `captions`: a caption file, which a bundle
-    that reads text needs. `players=False` leaves out the copies that pages play.
+    A video that fails is a line in `out`/errors.jsonl, and the rest goes on. A bundle that reads text needs `captions`
+    (a caption file) or `caption_weights` (a folder of GIT, which captions each video). `players=False` leaves out the
+    copies that pages play.
     """
+    if captions is not None and caption_weights is not None:
+        raise ValueError("give --captions (a file) or --caption_weights (a captioner), not both.")
     named, out = name(videos), Path(out)
-    scorer = Scorer(bundle, weights=weights, text_weights=text_weights, has_captions=captions is not None)
+    has_captions = captions is not None or caption_weights is not None
+    scorer = Scorer(bundle, weights=weights, text_weights=text_weights, has_captions=has_captions)
+    writer = captioner.Captioner(caption_weights) if caption_weights is not None and scorer.reads_text else None
     texts = caption_files.read(captions) if captions is not None and scorer.reads_text else {}
     errors, done = program.Errors(out / "errors.jsonl"), []
     # What an earlier run left of these videos must not pass for this one's.
@@ -79,7 +86,8 @@ def score(
     with decode.Decoder() as decoder, _Progress(len(named)) as progress:
         for id, path in named.items():
             try:
-                scored = scorer(id, path, _captions(texts, id))
+                sentences = _captions(texts, id) if writer is None else _written(writer, id, path, decoder)
+                scored = scorer(id, path, sentences)
                 _write(out / id, scored, path, scorer, decoder if players else None)
             except (ValueError, OSError) as error:
                 progress.add(0)
@@ -157,6 +165,14 @@ def _captions(texts: Mapping[str, list[str]], id: str) -> list[str] | None:
     if len(ending) > 1:
         raise ValueError(f"{id}: the caption file has {ending[0]} and {ending[1]}; name one of them {id}.")
     return texts[ending[0]] if ending else None
+
+
+def _written(writer: captioner.Captioner, id: str, path: Path, decoder: decode.Decoder) -> list[str]:
+    """The captioner's sentences of a video, one for every window."""
+    ((_, _, found),) = captioner.sentences(writer, [(id, lambda: path)], decoder)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _write(folder: Path, scored: Scored, source: Path, scorer: Scorer, decoder: decode.Decoder | None) -> None:

@@ -45,8 +45,8 @@ class Scorer:
         self.reads_text = detectors.reads_text(self.detector.name)
         if self.reads_text and not has_captions:
             raise ValueError(
-                f"{self.path} holds a {self.detector.name}, which reads text: give --captions=FILE.jsonl, or train a "
-                "detector that sees alone (--config.detector=rtfm)."
+                f"{self.path} holds a {self.detector.name}, which reads text: give --captions=FILE.jsonl, or "
+                "--caption_weights (a folder of GIT), or train a detector that sees alone (--config.detector=rtfm)."
             )
         extraction = dict(self.config["extraction"])
         text = extraction.pop("sentence_encoder", None) or {}

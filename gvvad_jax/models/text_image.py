@@ -1,4 +1,5 @@
-"""CLIP with its tokenizer and its preprocessing: pictures and sentences to vectors of one space."""
+"""CLIP with its tokenizer and its preprocessing: pictures and sentences to vectors of one space, and what they say of
+an anomaly without any training (zero-shot): which of fixed sentences of both kinds a picture is nearer to."""
 
 import json
 import math
@@ -10,12 +11,27 @@ import jax
 import numpy as np
 import tokenizers
 from flax import nnx
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float, Float32, Int32, UInt8
 from tokenizers import normalizers, pre_tokenizers, processors
 
 from gvvad_jax.models import clip
 
+ANOMALOUS = (
+    "a surveillance video of people fighting",
+    "a surveillance video of a traffic accident",
+    "a surveillance video of an explosion or a fire",
+    "a surveillance video of a robbery or a burglary",
+    "a surveillance video of a person who falls or is hurt",
+)
+NORMAL = (
+    "a surveillance video of people walking quietly",
+    "a surveillance video of ordinary traffic",
+    "a surveillance video of an empty place",
+    "a surveillance video of people standing and talking",
+    "a surveillance video of people shopping",
+)
 BATCH = 16  # pictures or sentences a call
+FILES = ("tokenizer.json", "vocab.json", "merges.txt")  # the first, or the other two
 START, END = "<|startoftext|>", "<|endoftext|>"
 # A word's parts, as CLIP cuts it: endings, letters, single digits, runs of other signs.
 PARTS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -24,10 +40,10 @@ PARTS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 class TextImage:
     """A folder of CLIP's weights with its tokenizer; `scale` multiplies cosines before a softmax."""
 
-    def __init__(self, path: str | Path):
-        """ValueError or OSError where weights or tokenizer are missing or damaged."""
+    def __init__(self, path: str | Path, model: clip.Clip | None = None):
+        """ValueError or OSError where weights or tokenizer are missing or damaged; `model`: those weights, read."""
         half = jax.default_backend() != "cpu"
-        model = clip.load(path, "bfloat16" if half else "float32")
+        model = model or clip.load(path, "bfloat16" if half else "float32")
         self.size, self.length = model.config.size, model.config.positions
         self.scale = math.exp(float(model.logit_scale[...]))
         self.tokenizer = tokenizer(path, self.length)
@@ -61,15 +77,35 @@ class TextImage:
         return np.concatenate(found)
 
 
+def unit(vectors: Float[np.ndarray, "*places width"]) -> Float32[np.ndarray, "*places width"]:
+    """Of length 1; a zero vector stays."""
+    vectors = np.asarray(vectors, np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def anomaly(
+    pictures: Float[np.ndarray, "n width"], banks: Sequence[Float[np.ndarray, "_ width"]], scale: float
+) -> Float32[np.ndarray, " n"]:
+    """The share of NORMAL and ANOMALOUS (`banks`, their vectors) that falls to the second: a probability a picture."""
+    normal, anomalous = (np.exp(scale * (unit(pictures) @ unit(bank).T - 1)).sum(1) for bank in banks)
+    return (anomalous / np.maximum(normal + anomalous, 1e-30)).astype(np.float32)
+
+
+def has_tokenizer(path: Path) -> bool:
+    """Whether a folder holds one, in either form."""
+    whole, *parts = (path / name for name in FILES)
+    return whole.is_file() or all(part.is_file() for part in parts)
+
+
 def tokenizer(path: str | Path, length: int) -> tokenizers.Tokenizer:
     """The folder's tokenizer.json, or one of its vocab.json and merges.txt; pads and cuts to `length` tokens."""
     path = Path(path)
-    files = path / "tokenizer.json", path / "vocab.json", path / "merges.txt"
+    whole, vocabulary, merges = (path / name for name in FILES)
     try:
-        if files[0].is_file():
-            found = tokenizers.Tokenizer.from_file(str(files[0]))
-        elif files[1].is_file() and files[2].is_file():
-            found = _of_merges(files[1], files[2])
+        if whole.is_file():
+            found = tokenizers.Tokenizer.from_file(str(whole))
+        elif has_tokenizer(path):
+            found = _of_merges(vocabulary, merges)
         else:
             raise FileNotFoundError(f"{path} holds no tokenizer: tokenizer.json, or vocab.json and merges.txt; add it.")
     except OSError:

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from gvvad_jax.features import encoders
-from gvvad_jax.models import clip
+from gvvad_jax.models import clip, text_image
+from tests.models import clip_folder
+
+BANKS = (text_image.NORMAL, text_image.ANOMALOUS)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,14 @@ def test_two_devices_give_the_same_features_as_one(encoder):
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
     np.testing.assert_allclose(np.frombuffer(out, np.float32).reshape(5, 1280), encoder(images(5)), atol=1e-5)
+
+
+def test_clip_with_a_tokenizer_tells_an_anomaly_untrained(shared, tmp_path):
+    assert encoders.create("clip", shared / "golden" / "clip_tiny").zero_shot is None
+    path = clip_folder.make(shared / "golden" / "clip_tiny", tmp_path / "clip")
+    encoder = encoders.create("clip", path)
+    vectors = encoder(images(4)[:, :32, :32])
+    found, both = encoder.zero_shot(vectors), text_image.TextImage(path)
+    cosines = [np.asarray(text_image.unit(vectors)) @ text_image.unit(both.encode_texts(bank)).T for bank in BANKS]
+    normal, anomalous = (np.exp(both.scale * c.astype(np.float64)).sum(1) for c in cosines)
+    np.testing.assert_allclose(found, anomalous / (normal + anomalous), atol=1e-5)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gvvad_jax import detectors, records
-from gvvad_jax.features import sentences, video
+from gvvad_jax.features import captioner, sentences, video
 from gvvad_jax.inference import clips
 from gvvad_jax.video import decode
-from tests.features import bert_folder
+from tests.features import bert_folder, git_folder
 from tests.inference import fake
 from tests.reports.test_page import Balanced
 from tests.video.clips import make_sound
@@ -184,6 +184,21 @@ def test_a_detector_that_reads_text_scores_with_captions(made, reading, tmp_path
     assert summary.status == 0
     scores, _ = wanted(detector, found, encoder(texts)[None])
     np.testing.assert_allclose(np.load(tmp_path / "out" / "scores.npz")["scores/yard #1"][:48], scores, atol=1e-5)
+
+
+def test_a_captioner_writes_what_a_detector_reads(made, reading, tmp_path):
+    path, found = made[:2]
+    bundle, detector, encoder, weights = reading
+    folder = git_folder.make(tmp_path / "git")
+    summary = clips.score([path], bundle, tmp_path / "out", caption_weights=folder, text_weights=weights)
+    assert summary.status == 0
+    with decode.Decoder() as decoder:
+        texts = clips._written(captioner.Captioner(folder), "yard #1", path, decoder)
+    assert len(texts) == 4
+    scores, _ = wanted(detector, found, encoder(texts)[None])
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "scores.npz")["scores/yard #1"][:48], scores, atol=1e-5)
+    with pytest.raises(ValueError, match="not both"):
+        clips.score([path], bundle, tmp_path / "o", captions="c", caption_weights=folder, text_weights=weights)
 
 
 def test_captions_of_a_set_are_found_by_the_end_of_a_path():

@@ -1,8 +1,6 @@
 """Pictures and sentences through CLIP's own preprocessing and tokenizer, from a folder as it is published."""
 
-import json
 import shutil
-import string
 
 import numpy as np
 import pytest
@@ -10,22 +8,16 @@ import pytest
 from gvvad_jax.models import clip, text_image
 from gvvad_jax.synthesis.filtering import agreement
 from tests.conftest import SHARED
-
-START, END = 118, 119
+from tests.models import clip_folder
+from tests.models.clip_folder import END, START
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Random small weights with a vocabulary of letters and one merge."""
     source = SHARED / "golden" / "clip_tiny"
     if not source.is_dir():
         pytest.skip("no ../shared folder with reference cases beside the project")
-    path = shutil.copytree(source, tmp_path_factory.mktemp("clip") / "clip")
-    letters = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase), "ca", "cat</w>"]
-    known = {word: number for number, word in enumerate(letters)} | {text_image.START: START, text_image.END: END}
-    (path / "vocab.json").write_text(json.dumps(known))
-    (path / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
-    return path
+    return clip_folder.make(source, tmp_path_factory.mktemp("clip") / "clip")
 
 
 def test_words_become_merged_pieces_between_start_and_end(folder):

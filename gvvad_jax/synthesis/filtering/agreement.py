@@ -12,22 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gvvad_jax.models import text_image
+
 TOP = 0.1  # share of a clip's frames whose mean score stands for it
 EVENT = ("similarity", "margin", "zero_shot")
-ANOMALOUS = (
-    "a surveillance video of people fighting",
-    "a surveillance video of a traffic accident",
-    "a surveillance video of an explosion or a fire",
-    "a surveillance video of a robbery or a burglary",
-    "a surveillance video of a person who falls or is hurt",
-)
-NORMAL = (
-    "a surveillance video of people walking quietly",
-    "a surveillance video of ordinary traffic",
-    "a surveillance video of an empty place",
-    "a surveillance video of people standing and talking",
-    "a surveillance video of people shopping",
-)
 
 
 @runtime_checkable
@@ -58,22 +46,21 @@ def event(
     if model is None:
         return [dict(unknown) for _ in facts]
     sentences = sorted({fact["text"] for fact in facts if fact["text"]})
-    known = dict(zip(sentences, _unit(model.encode_texts(sentences)), strict=True)) if sentences else {}
+    known = dict(zip(sentences, text_image.unit(model.encode_texts(sentences)), strict=True)) if sentences else {}
     paired = {(fact["pair_id"], fact["label"]): fact["text"] for fact in facts if fact["pair_id"] and fact["text"]}
-    banks = [_unit(model.encode_texts(bank)) for bank in (NORMAL, ANOMALOUS)]
+    banks = [model.encode_texts(bank) for bank in (text_image.NORMAL, text_image.ANOMALOUS)]
     found = []
     for fact, vectors in zip(facts, pictures, strict=True):
         row = dict(unknown)
         if vectors is not None:
-            frames = _unit(vectors)
+            frames = text_image.unit(vectors)
             if fact["text"]:
                 row["similarity"] = float((frames @ known[fact["text"]]).mean())
                 other = paired.get((fact["pair_id"], 1 - fact["label"]))
                 if other:
                     row["margin"] = row["similarity"] - float((frames @ known[other]).mean())
             if fact["label"] in (0, 1):
-                normal, anomalous = (np.exp(model.scale * (frames @ bank.T - 1)).sum(1) for bank in banks)
-                share = np.sort(anomalous / np.maximum(normal + anomalous, 1e-30))
+                share = np.sort(text_image.anomaly(frames, banks, model.scale))
                 anomaly = float(share[len(share) // 2 :].mean())
                 row["zero_shot"] = anomaly if fact["label"] else 1 - anomaly
         found.append(row)
@@ -111,8 +98,3 @@ def _top(scores: np.ndarray, path: Path, id: str) -> float:
     if scores.ndim != 1 or not scores.size or not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
         raise ValueError(f"{path}: scores/{id} is not a row of numbers from 0 to 1; score this clip again.")
     return float(np.sort(scores)[-max(1, round(TOP * len(scores))) :].mean())
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    vectors = np.asarray(vectors, np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
