@@ -49,3 +49,14 @@ def test_a_damaged_vocabulary_is_one_sentence(folder, tmp_path):
     (path / "vocab.json").write_text("{")
     with pytest.raises(ValueError, match="its tokenizer is damaged"):
         text_image.TextImage(path)
+
+
+def test_a_pictures_anomaly_is_the_softmax_share_of_the_anomalous_sentences():
+    rng = np.random.default_rng(1)
+    pictures, normal, anomalous = (rng.normal(size=(n, 6)) for n in (5, 3, 4))
+    length = lambda x: np.linalg.norm(x, axis=-1)  # noqa: E731
+    cosines = [pictures @ bank.T / np.outer(length(pictures), length(bank)) for bank in (normal, anomalous)]
+    weights = [np.exp(7 * c).sum(1) for c in cosines]
+    found = text_image.anomaly(pictures, [normal, anomalous], 7.0)
+    np.testing.assert_allclose(found, weights[1] / sum(weights), rtol=1e-5)
+    assert found.std() > 0.01
