@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from gvvad_jax import pipeline, program
+from gvvad_jax import program
 from gvvad_jax.features import encoders
 from gvvad_jax.training import loop, mesh, runs, settings
 
@@ -28,6 +28,8 @@ def run(config: Any, workdir: str | Path) -> dict[str, Any]:
         case "evaluate":
             return runs.evaluate(config, Path(workdir))
         case "pipeline":
+            from gvvad_jax import pipeline  # the other modes need none of its rooms
+
             return pipeline.run(config, Path(workdir))
     raise ValueError(f"mode is {config.mode!r}; choose one of train, evaluate, pipeline.")
 
@@ -39,6 +41,8 @@ def main(argv: list[str]) -> int:
     if flags.FLAGS.dry_run:
         if flags.FLAGS.config.mode != "pipeline":
             raise ValueError("--dry_run prints the plan of mode=pipeline; leave it out.")
+        from gvvad_jax import pipeline
+
         config, folder = flags.FLAGS.config, Path(flags.FLAGS.workdir)
         print("\n".join(pipeline.show(pipeline.plan(config, folder), config)))
         return 0

@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, Num
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 LINE, SHADE, INK, GRID = "#1f5fa8", "#e2574c", "#3d434b", "#dfe3e8"
 STYLE: Any = {
@@ -33,7 +30,7 @@ class Curves:
     """Draws many curves on one figure: a video costs a quarter of what a figure of its own does."""
 
     def __init__(self, size: tuple[float, float] = (9.0, 2.3), dpi: int = 100):
-        with matplotlib.rc_context(STYLE):
+        with _style():
             self.figure = _figure(size, dpi)
             self.axes = self.figure.subplots()
             self.figure.subplots_adjust(left=0.065, right=0.975, bottom=0.22, top=0.86)
@@ -78,7 +75,7 @@ def curve(
 
 def roc(path: str | Path, lines: Mapping[str, Float[np.ndarray, "points xy"]]) -> None:
     """ROC curves by name, the first one emphasised."""
-    with matplotlib.rc_context(STYLE):
+    with _style():
         figure = _figure((4.6, 4.6), dpi=120, layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -116,8 +113,17 @@ def steps(values: Num[np.ndarray, " n"], limit: int = 2000) -> tuple[np.ndarray,
     return np.repeat(edges, 2)[1:-1], extremes.ravel()
 
 
-def _figure(size: tuple[float, float], dpi: int, layout: Any = None) -> Figure:
+def _style() -> Any:
+    import matplotlib  # half a second, which programs that draw nothing should not wait
+
+    return matplotlib.rc_context(STYLE)
+
+
+def _figure(size: tuple[float, float], dpi: int, layout: Any = None) -> Any:
     """A figure apart from pyplot, whose backend and windows belong to whoever imports us."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     return figure

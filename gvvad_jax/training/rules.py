@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import sklearn.metrics
 
 from gvvad_jax import bags, evaluation
 from gvvad_jax.evaluation import frame_metrics, frames
@@ -71,6 +70,8 @@ class Rules:
 
     def validation_auc(self, detector: Any) -> float | None:
         """Video-level AUC of the held-out videos, a video's score its highest snippet's; None without both classes."""
+        import sklearn.metrics  # takes a second, which --help should not
+
         labels, scores = [], []
         for reader in self.sets.validation:
             found = evaluation.score_set(detector, reader, texts=self.texts(detector))
