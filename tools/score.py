@@ -4,8 +4,8 @@
 
 Writes scored/scores.npz (`scores/<id>`, a number a frame) and for each video scored/<id>/index.html, which plays it
 over its curve, scores.csv (frame, second, score) and curve.png. A detector that reads text needs --captions, lines of
-{"<id>": ["sentence", ...]}, a sentence every 16 frames, or --caption_weights, a folder of GIT. Exit status 0: every video was scored; 1: some were not
-(errors.jsonl); 2: it could not run.
+{"<id>": ["sentence", ...]}, a sentence every 16 frames, or --caption_weights, a folder of GIT. Exit status 0: every
+video was scored; 1: some were not (errors.jsonl); 2: it could not run.
 """
 
 import functools
