@@ -21,7 +21,7 @@ from jaxtyping import Int, UInt8
 from gvvad_jax import datasets, program, records
 from gvvad_jax.features import captions
 from gvvad_jax.features.sentences import SentenceEncoder, name_of, tokenizer
-from gvvad_jax.models import git
+from gvvad_jax.models import clip, git
 from gvvad_jax.video import decode
 from gvvad_jax.weights import folder
 
@@ -70,12 +70,12 @@ class Captioner:
         self.batch = len(devices) * PER_DEVICE.get(devices[0].platform, PER_ACCELERATOR)
         mesh = jax.sharding.Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
         whole, split = PartitionSpec(), PartitionSpec("data")
-        table, channels = jnp.asarray(pixels.table), jnp.arange(3)
+        table = jnp.asarray(pixels.table)
         graph, state = nnx.split(model)
         self._state = jax.device_put(state, NamedSharding(mesh, whole))
 
         def run(state: Any, images: jax.Array) -> jax.Array:
-            return nnx.merge(graph, state).greedy(table[channels, images.astype(jnp.int32)], self.max_length)[0]
+            return nnx.merge(graph, state).greedy(clip.looked_up(table, images), self.max_length)[0]
 
         # Each device by itself: it stops at the end of its own sentences, and on a CPU attention goes row by row, which
         # the compiler would gather from all devices.

@@ -81,7 +81,6 @@ def clip(weights: Path | None = None) -> "Sharded":
     half = jax.local_devices()[0].platform != "cpu"
     model = clip_network.load(weights, "bfloat16" if half else "float32")
     pixels = jax.numpy.asarray(clip_network.table_of_pixels(*clip_network.pixel_statistics(weights)))
-    channels = jax.numpy.arange(3)
     return Sharded(
         name="clip",
         size=model.config.size,
@@ -89,7 +88,7 @@ def clip(weights: Path | None = None) -> "Sharded":
         weights_sha256=folder.sha256(weights),
         preprocessing=f"CLIP, {'bfloat16' if half else 'float32'}",
         model=model,
-        function=lambda model, images: model.encode_image(pixels[channels, images.astype(int)]),
+        function=lambda model, images: model.encode_image(clip_network.looked_up(pixels, images)),
         zero_shot=_zero_shot(weights, model),
     )
 

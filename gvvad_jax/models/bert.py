@@ -10,22 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from flax import nnx
-from jax import lax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
+from gvvad_jax.nn.blocks import Norm, matmul
+from gvvad_jax.nn.post_norm import Layers
 from gvvad_jax.weights import folder, tables
 
 POOLINGS = ("pooler", "cls", "mean")
 WHAT = "a BERT sentence encoder"
 # Heads of pretraining that files carry beside the encoder; no vector depends on them.
 UNUSED = re.compile(r"cls\.(predictions|seq_relationship)\.|(bert\.)?embeddings\.position_ids$")
-# float32 all the way also on accelerators, whose default would move vectors by 1e-3.
-PRECISION = lax.Precision.HIGHEST
 
 
 @dataclass(frozen=True)
@@ -72,56 +70,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*places inputs"]) -> Float[Array, "*places outputs"]:
         """Not activated."""
-        return jnp.matmul(x, self.kernel[...], precision=PRECISION) + self.bias[...]
-
-
-class Norm(nnx.Module):
-    """Layer normalisation over the last axis, with the biased variance."""
-
-    def __init__(self, width: int, epsilon: float):
-        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
-        self.epsilon = epsilon
-
-    def __call__(self, x: Float[Array, "*places width"]) -> Float[Array, "*places width"]:
-        """Two passes: E[x²] − E[x]² would lose what epsilon 1e-12 leaves."""
-        centred = x - x.mean(-1, keepdims=True)
-        deviation = jnp.sqrt(jnp.square(centred).mean(-1, keepdims=True) + self.epsilon)
-        return centred / deviation * self.scale[...] + self.bias[...]
-
-
-class Attention(nnx.Module):
-    """Every token looks at every token that the mask keeps; then projection, residual and norm."""
-
-    def __init__(self, config: Config):
-        self.query, self.key, self.value, self.output = (Linear(config.width, config.width) for _ in range(4))
-        self.norm = Norm(config.width, config.epsilon)
-        self.heads = config.heads
-
-    def __call__(self, x: Float[Array, "n tokens width"], mask: Shaped[Array, "n tokens"]) -> Array:
-        """[n, tokens, width]."""
-        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
-        scores = jnp.einsum("nqhd,nkhd->nhqk", query, key, precision=PRECISION) / query.shape[-1] ** 0.5
-        # A finite floor: a row without any token then gets some mean, not NaN.
-        scores = jnp.where(mask[:, None, None, :].astype(bool), scores, jnp.finfo(scores.dtype).min)
-        mixed = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), value, precision=PRECISION)
-        return self.norm(x + self.output(mixed.reshape(x.shape)))
-
-    def _split(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:2], self.heads, -1)
-
-
-class Layer(nnx.Module):
-    """Attention, then two dense layers with gelu (by erf) between them; each with residual and norm."""
-
-    def __init__(self, config: Config):
-        self.attention = Attention(config)
-        self.inner, self.outer = Linear(config.width, config.inner), Linear(config.inner, config.width)
-        self.norm = Norm(config.width, config.epsilon)
-
-    def __call__(self, x: Float[Array, "n tokens width"], mask: Shaped[Array, "n tokens"]) -> Array:
-        """[n, tokens, width]."""
-        x = self.attention(x, mask)
-        return self.norm(x + self.outer(jax.nn.gelu(self.inner(x), approximate=False)))
+        return matmul(x, self.kernel[...]) + self.bias[...]
 
 
 class Bert(nnx.Module):
@@ -132,8 +81,10 @@ class Bert(nnx.Module):
         self.words = nnx.Param(jnp.zeros((config.vocabulary, config.width)))
         self.places = nnx.Param(jnp.zeros((config.positions, config.width)))
         self.types = nnx.Param(jnp.zeros((config.types, config.width)))
-        self.norm = Norm(config.width, config.epsilon)
-        self.layers = nnx.List([Layer(config) for _ in range(config.layers)])
+        self.norm = Norm(config.width, config.epsilon, jnp.float32)
+        self.layers = Layers(
+            config.layers, config.width, config.inner, config.heads, config.epsilon, "gelu", jnp.float32
+        )
         self.pooler = nnx.data(Linear(config.width, config.width) if has_pooler else None)
 
     def __call__(
@@ -144,10 +95,11 @@ class Bert(nnx.Module):
             raise ValueError(
                 f"sentences of {ids.shape[1]} tokens, but this BERT has {self.config.positions} positions; cut them."
             )
-        x = self.embed(ids)
-        for layer in self.layers:
-            x = layer(x, jnp.asarray(mask))
-        return x
+        return self.layers(self.embed(ids), self.visible(mask))
+
+    def visible(self, mask: Shaped[Array | np.ndarray, "n tokens"]) -> Bool[Array, "n 1 tokens"]:
+        """Which tokens every token sees: those that are no padding."""
+        return jnp.asarray(mask).astype(bool)[:, None]
 
     def embed(self, ids: Shaped[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
         """Word, position and type 0 (whose row is added too: it is no zero), normalised."""
@@ -221,13 +173,19 @@ def table(config: Config, arrays: Mapping[str, Any], prefix: str = "", has_poole
     for theirs, ours in (("word", "words"), ("position", "places"), ("token_type", "types")):
         rows.append(tables.Row(ours, (f"{prefix}embeddings.{theirs}_embeddings.weight",)))
     rows += norm("embeddings.LayerNorm", "norm")
-    for i in range(config.layers):
-        theirs, ours = f"encoder.layer.{i}", f"layers.{i}"
-        for name in ("query", "key", "value"):
-            rows += linear(f"{theirs}.attention.self.{name}", f"{ours}.attention.{name}")
-        rows += linear(f"{theirs}.attention.output.dense", f"{ours}.attention.output")
-        rows += norm(f"{theirs}.attention.output.LayerNorm", f"{ours}.attention.norm")
-        rows += linear(f"{theirs}.intermediate.dense", f"{ours}.inner")
-        rows += linear(f"{theirs}.output.dense", f"{ours}.outer")
-        rows += norm(f"{theirs}.output.LayerNorm", f"{ours}.norm")
+    rows += post_norm_rows("layers", f"{prefix}encoder.layer", config.layers, gain, shift)
     return rows + (linear("pooler.dense", "pooler") if has_pooler else [])
+
+
+def post_norm_rows(ours: str, theirs: str, layers: int, gain: str = "weight", shift: str = "bias") -> list[tables.Row]:
+    """Layers under BERT's names, which GIT's decoder has too; `gain`, `shift`: how norms are spelled."""
+    attention = [f"attention.self.{name}" for name in ("query", "key", "value")]
+    kept: list[tuple[str, list[str]]] = [
+        ("qkv_kernel", [f"{name}.weight" for name in attention]),
+        ("qkv_bias", [f"{name}.bias" for name in attention]),
+    ]
+    for own, name in (("out", "attention.output.dense"), ("fc1", "intermediate.dense"), ("fc2", "output.dense")):
+        kept += [(f"{own}_kernel", [f"{name}.weight"]), (f"{own}_bias", [f"{name}.bias"])]
+    for own, name in (("norm1", "attention.output.LayerNorm"), ("norm2", "output.LayerNorm")):
+        kept += [(f"{own}_scale", [f"{name}.{gain}"]), (f"{own}_bias", [f"{name}.{shift}"])]
+    return [tables.stacked(f"{ours}.{own}", theirs, layers, parts) for own, parts in kept]

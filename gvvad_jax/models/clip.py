@@ -3,7 +3,6 @@
 Vectors come as the projections give them, not normalised, as published features are.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ TEXT = dict(vocab_size=49408, hidden_size=512, intermediate_size=2048, num_hidde
 TEXT |= dict(max_position_embeddings=77, hidden_act="quick_gelu", layer_norm_eps=1e-5, eos_token_id=49407)
 VISION = dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, num_channels=3)
 VISION |= dict(image_size=224, patch_size=32, hidden_act="quick_gelu", layer_norm_eps=1e-5)
+TOWERS = ("vision", "text")
 LARGEST = 2  # an eos_token_id of 2 stands for: the largest id of the sentence
 IGNORED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
 
@@ -63,20 +63,8 @@ class Config:
     @classmethod
     def of(cls, found: Mapping[str, Any], where: str) -> "Config":
         """From a Hugging Face config; of a tower's two spellings in old files `…_config_dict` counts."""
-        parts = []
-        for name, defaults in (("vision", VISION), ("text", TEXT)):
-            given = (found.get(f"{name}_config") or {}) | (found.get(f"{name}_config_dict") or {})
-            parts.append(defaults | {key: given[key] for key in defaults if given.get(key) is not None})
-        vision, text = parts
-        for part in parts:
-            if part["hidden_act"] not in ACTIVATIONS:
-                raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}; CLIP has {', '.join(ACTIVATIONS)}.")
-            if part["hidden_size"] % part["num_attention_heads"]:
-                raise ValueError(
-                    f"{where}: {part['hidden_size']} columns do not divide over the heads; fetch it again."
-                )
-        if vision["num_channels"] != 3 or vision["image_size"] % vision["patch_size"]:
-            raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
+        spelled = [(found.get(f"{name}_config") or {}) | (found.get(f"{name}_config_dict") or {}) for name in TOWERS]
+        vision, text = parts(spelled, (VISION, TEXT), where)
         return cls(
             vision=tower(vision),
             text=tower(text),
@@ -89,38 +77,55 @@ class Config:
         )
 
 
+class Vision(nnx.Module):
+    """The tower of images, GIT's too: patches behind a class token, a norm, blocks; `after` is its last norm."""
+
+    def __init__(self, tower: Tower, size: int, patch: int, dtype: Any):
+        self.size, self.patch, self.grid = size, patch, size // patch
+        self.patches = nnx.Param(jnp.zeros((3 * patch**2, tower.width), dtype))
+        self.summary = nnx.Param(jnp.zeros(tower.width, dtype))
+        self.places = nnx.Param(jnp.zeros((self.grid**2 + 1, tower.width), dtype))
+        self.before, self.after = (Norm(tower.width, tower.epsilon, dtype) for _ in range(2))
+        self.blocks = tower.blocks(dtype)
+
+    def embed(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
+        """The class token, then the patches row by row, each with its place, before the first norm."""
+        if pixels.shape[1:3] != (self.size, self.size):
+            raise ValueError(
+                f"images of {pixels.shape[2]}x{pixels.shape[1]}, but this network takes {self.size}x{self.size}."
+            )
+        x = jnp.asarray(pixels, self.patches.dtype).reshape(-1, self.grid, self.patch, self.grid, self.patch, 3)
+        x = matmul(x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), self.grid**2, -1), self.patches[...])
+        first = jnp.broadcast_to(self.summary[...], (len(x), 1, x.shape[-1]))
+        return jnp.concatenate([first, x], 1) + self.places[...]
+
+    def __call__(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
+        """The last block's output, before `after`."""
+        return self.blocks(self.before(self.embed(pixels)))
+
+
 class Clip(nnx.Module):
     """Both towers."""
 
     def __init__(self, config: Config, dtype: Any = jnp.float32):
-        vision, text, tokens = config.vision, config.text, (config.size // config.patch) ** 2 + 1
+        text = config.text
         self.config = config
 
         def zeros(*shape: int) -> nnx.Param:
             return nnx.Param(jnp.zeros(shape, dtype))
 
-        self.patches = zeros(3 * config.patch**2, vision.width)
-        self.summary, self.places = zeros(vision.width), zeros(tokens, vision.width)
-        self.before, self.after = (Norm(vision.width, vision.epsilon, dtype) for _ in range(2))
-        self.vision = vision.blocks(dtype)
+        self.vision = Vision(config.vision, config.size, config.patch, dtype)
         self.words, self.text_places = zeros(config.vocabulary, text.width), zeros(config.positions, text.width)
         self.text = text.blocks(dtype)
         self.text_norm = Norm(text.width, text.epsilon, dtype)
-        self.image_projection = zeros(vision.width, config.projection)
+        self.image_projection = zeros(config.vision.width, config.projection)
         self.text_projection = zeros(text.width, config.projection)
         self.logit_scale = nnx.Param(jnp.zeros(()))  # a logarithm, always float32
 
-    def embed_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
-        """Patches behind the class token, with their places, before the first norm."""
-        size = self.config.size
-        if pixels.shape[1:3] != (size, size):
-            raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[1]}, but this CLIP takes {size}x{size}.")
-        return tokens_of(pixels, self.patches[...], self.summary[...], self.places[...])
-
     def encode_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n projection"]:
         """Of preprocessed images, as the projection gives it."""
-        x = self.vision(self.before(self.embed_image(pixels)))
-        return matmul(self.after(x[:, 0]), self.image_projection[...]).astype(jnp.float32)
+        summary = self.vision.after(self.vision(pixels)[:, 0])
+        return matmul(summary, self.image_projection[...]).astype(jnp.float32)
 
     def embed_text(self, ids: Int[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
         """Words with their places."""
@@ -150,21 +155,6 @@ class Clip(nnx.Module):
         """Scaled cosines of images and texts."""
         images, texts = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (images, texts))
         return jnp.exp(self.logit_scale[...]) * jnp.matmul(images, texts.T, precision=jax.lax.Precision.HIGHEST)
-
-
-def tokens_of(
-    pixels: Float[Array | np.ndarray, "n rows columns 3"],
-    kernel: Float[Array, "inputs width"],
-    summary: Float[Array, " width"],
-    places: Float[Array, "tokens width"],
-) -> Float[Array, "n tokens width"]:
-    """A vision tower's tokens: the class token, then the patches row by row, each with its place."""
-    grid = math.isqrt(len(places) - 1)
-    patch = pixels.shape[1] // grid
-    x = jnp.asarray(pixels, kernel.dtype).reshape(-1, grid, patch, grid, patch, 3)
-    x = matmul(x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), grid * grid, -1), kernel)
-    first = jnp.broadcast_to(summary, (len(x), 1, x.shape[-1]))
-    return jnp.concatenate([first, x], 1) + places
 
 
 def preprocess(
@@ -202,6 +192,11 @@ def table_of_pixels(mean: Sequence[float] = MEAN, std: Sequence[float] = STD) ->
     return (scaled - mean_[:, None]) / std_[:, None]
 
 
+def looked_up(table: Float[Array, "3 256"], crops: UInt8[Array, "*places 3"]) -> Float[Array, "*places 3"]:
+    """What `table_of_pixels` says of every byte, on the device."""
+    return table[jnp.arange(3), crops.astype(jnp.int32)]
+
+
 def pixel_statistics(path: str | Path) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of the channels: the folder's preprocessor_config.json, else CLIP's own."""
     file = Path(path) / "preprocessor_config.json"
@@ -235,51 +230,59 @@ def table(config: Config, arrays: Mapping[str, Any]) -> list[tables.Row]:
         tables.Row("text_norm.scale", ("text_model.final_layer_norm.weight",)),
         tables.Row("text_norm.bias", ("text_model.final_layer_norm.bias",)),
     ]
-    rows += vision_rows("vision_model", config.vision.layers)
+    rows += vision_rows("vision", "vision_model", config.vision.layers)
     return rows + block_rows("text", "text_model.encoder.layers", config.text.layers)
 
 
-def vision_rows(theirs: str, layers: int) -> list[tables.Row]:
-    """A vision tower, under the names that `Clip` gives its parts."""
+def vision_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
+    """A tower of images."""
     embeddings = f"{theirs}.embeddings"
     rows = [
         tables.Row(
-            "patches", (f"{embeddings}.patch_embedding.weight",), lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w))
+            f"{ours}.patches",
+            (f"{embeddings}.patch_embedding.weight",),
+            lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w)),
         ),
-        tables.Row("summary", (f"{embeddings}.class_embedding",)),
-        tables.Row("places", (f"{embeddings}.position_embedding.weight",)),
+        tables.Row(f"{ours}.summary", (f"{embeddings}.class_embedding",)),
+        tables.Row(f"{ours}.places", (f"{embeddings}.position_embedding.weight",)),
     ]
-    for ours, name in (("before", "pre_layrnorm"), ("after", "post_layernorm")):
-        rows.append(tables.Row(f"{ours}.scale", (f"{theirs}.{name}.weight",)))
-        rows.append(tables.Row(f"{ours}.bias", (f"{theirs}.{name}.bias",)))
-    return rows + block_rows("vision", f"{theirs}.encoder.layers", layers)
+    for own, name in (("before", "pre_layrnorm"), ("after", "post_layernorm")):
+        rows.append(tables.Row(f"{ours}.{own}.scale", (f"{theirs}.{name}.weight",)))
+        rows.append(tables.Row(f"{ours}.{own}.bias", (f"{theirs}.{name}.bias",)))
+    return rows + block_rows(f"{ours}.blocks", f"{theirs}.encoder.layers", layers)
 
 
 def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
     """A tower's blocks, stacked by layer."""
 
-    def each(*names: str) -> tuple[str, ...]:
-        return tuple(f"{theirs}.{i}.{name}" for i in range(layers) for name in names)
-
-    def stacked(*arrays: np.ndarray) -> np.ndarray:
-        return np.stack([array.T for array in arrays])  # kernels are transposed, vectors as they are
-
-    def joined(*arrays: np.ndarray) -> np.ndarray:
-        own = [array.T for array in arrays]
-        return np.stack([np.concatenate(own[i : i + 3], -1) for i in range(0, len(own), 3)])
-
     heads = [f"self_attn.{name}_proj" for name in "qkv"]
-    rows = [
-        tables.Row(f"{ours}.qkv_kernel", each(*(f"{name}.weight" for name in heads)), joined),
-        tables.Row(f"{ours}.qkv_bias", each(*(f"{name}.bias" for name in heads)), joined),
+    kept: list[tuple[str, list[str]]] = [
+        ("qkv_kernel", [f"{name}.weight" for name in heads]),
+        ("qkv_bias", [f"{name}.bias" for name in heads]),
     ]
     for own, name in (("out", "self_attn.out_proj"), ("fc1", "mlp.fc1"), ("fc2", "mlp.fc2")):
-        rows.append(tables.Row(f"{ours}.{own}_kernel", each(f"{name}.weight"), stacked))
-        rows.append(tables.Row(f"{ours}.{own}_bias", each(f"{name}.bias"), stacked))
+        kept += [(f"{own}_kernel", [f"{name}.weight"]), (f"{own}_bias", [f"{name}.bias"])]
     for own, name in (("norm1", "layer_norm1"), ("norm2", "layer_norm2")):
-        rows.append(tables.Row(f"{ours}.{own}_scale", each(f"{name}.weight"), stacked))
-        rows.append(tables.Row(f"{ours}.{own}_bias", each(f"{name}.bias"), stacked))
-    return rows
+        kept += [(f"{own}_scale", [f"{name}.weight"]), (f"{own}_bias", [f"{name}.bias"])]
+    return [tables.stacked(f"{ours}.{own}", theirs, layers, names) for own, names in kept]
+
+
+def parts(
+    given: Sequence[Mapping[str, Any]], defaults: Sequence[Mapping[str, Any]], where: str
+) -> list[dict[str, Any]]:
+    """The parts of a config.json, that of images first, over their defaults; what no network here does is refused."""
+    made = [
+        dict(default) | {key: own[key] for key in default if own.get(key) is not None}
+        for own, default in zip(given, defaults, strict=True)
+    ]
+    for part in made:
+        if part["hidden_act"] not in ACTIVATIONS:
+            raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}, but not one of {', '.join(ACTIVATIONS)}.")
+        if part["hidden_size"] % part["num_attention_heads"]:
+            raise ValueError(f"{where}: {part['hidden_size']} columns do not divide over the heads; fetch it again.")
+    if made[0]["num_channels"] != 3 or made[0]["image_size"] % made[0]["patch_size"]:
+        raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
+    return made
 
 
 def tower(part: Mapping[str, Any]) -> Tower:

@@ -19,8 +19,9 @@ from jaxtyping import Array, Float, Float32, Int, Int32, Shaped, UInt8
 from PIL import Image
 
 from gvvad_jax.models import clip
-from gvvad_jax.nn.blocks import ACTIVATIONS, Norm, matmul
-from gvvad_jax.nn.decoder import Cache, Decoder
+from gvvad_jax.models.bert import post_norm_rows
+from gvvad_jax.nn.blocks import Norm, matmul
+from gvvad_jax.nn.post_norm import Cache, Layers
 from gvvad_jax.weights import folder, tables
 
 WHAT = "GIT"
@@ -52,19 +53,7 @@ class Config:
     @classmethod
     def of(cls, found: Mapping[str, Any], where: str) -> "Config":
         """From a Hugging Face config; what this network does not do is refused."""
-        parts = []
-        for given, defaults in ((found.get("vision_config") or {}, VISION), (found, TEXT)):
-            parts.append(defaults | {key: given[key] for key in defaults if given.get(key) is not None})
-        vision, text = parts
-        for part in parts:
-            if part["hidden_act"] not in ACTIVATIONS:
-                raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}; GIT has {', '.join(ACTIVATIONS)}.")
-            if part["hidden_size"] % part["num_attention_heads"]:
-                raise ValueError(
-                    f"{where}: {part['hidden_size']} columns do not divide over the heads; fetch it again."
-                )
-        if vision["num_channels"] != 3 or vision["image_size"] % vision["patch_size"]:
-            raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
+        vision, text = clip.parts((found.get("vision_config") or {}, found), (VISION, TEXT), where)
         ids = [text[f"{name}_token_id"] for name in ("bos", "eos", "pad")]
         if not all(isinstance(id, int) and 0 <= id < text["vocab_size"] for id in ids):
             raise ValueError(f"{where}: bos, eos and pad are {ids} of {text['vocab_size']} tokens; fetch it again.")
@@ -86,27 +75,20 @@ class Git(nnx.Module):
     """The vision tower and the decoder of sentences."""
 
     def __init__(self, config: Config, dtype: Any = jnp.float32):
-        vision, text, tokens = config.vision, config.text, (config.size // config.patch) ** 2 + 1
+        vision, text = config.vision, config.text
         self.config = config
 
         def zeros(*shape: int) -> nnx.Param:
             return nnx.Param(jnp.zeros(shape, dtype))
 
-        self.patches = zeros(3 * config.patch**2, vision.width)
-        self.summary, self.places = zeros(vision.width), zeros(tokens, vision.width)
-        self.before, self.after = (Norm(vision.width, vision.epsilon, dtype) for _ in range(2))
-        self.vision = vision.blocks(dtype)
+        self.vision = clip.Vision(vision, config.size, config.patch, dtype)
         self.times = nnx.data(zeros(config.frames, vision.width) if config.frames else None)
         self.projection, self.projection_bias = zeros(vision.width, text.width), zeros(text.width)
         self.projection_norm = Norm(text.width, vision.epsilon, dtype)  # the vision tower's epsilon
         self.words, self.text_places = zeros(config.vocabulary, text.width), zeros(config.positions, text.width)
         self.text_norm = Norm(text.width, text.epsilon, dtype)
-        self.decoder = Decoder(text.layers, text.width, text.inner, text.heads, text.epsilon, text.activation, dtype)
+        self.decoder = Layers(text.layers, text.width, text.inner, text.heads, text.epsilon, text.activation, dtype)
         self.output, self.output_bias = zeros(text.width, config.vocabulary), zeros(config.vocabulary)
-
-    def embed_image(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
-        """Patches behind the class token, with their places, before the first norm."""
-        return clip.tokens_of(pixels, self.patches[...], self.summary[...], self.places[...])
 
     def encode_video(
         self, pixels: Float[Array | np.ndarray, "n frames rows columns 3"]
@@ -119,7 +101,7 @@ class Git(nnx.Module):
                 f"{frames} of {size}x{size}."
             )
         flat = jnp.asarray(pixels).reshape(-1, *pixels.shape[2:])
-        x = self.after(self.vision(self.before(self.embed_image(flat))))
+        x = self.vision.after(self.vision(flat))
         x = x.reshape(len(pixels), frames, *x.shape[1:])
         if self.times is not None:
             x = x + self.times[...][:, None]
@@ -149,10 +131,9 @@ class Git(nnx.Module):
         visible = jnp.tril(jnp.ones((1, length, length), bool))
         if mask is not None:
             visible = visible & jnp.asarray(mask).astype(bool)[:, None]
-        prefix, before = self.decoder.prefix(images, keep=True)
-        _, text = self.decoder.text(self.embed_text(ids), 0, prefix, self.decoder.empty(len(ids), length), visible)
-        assert before is not None
-        return jnp.concatenate([before, text], 2)
+        prefix, cache = self.decoder.prefix(images), self.decoder.empty(len(ids), length)
+        _, text = self.decoder.text(self.embed_text(ids), 0, prefix, cache, visible)
+        return jnp.concatenate([self.decoder.states(images), text], 2)
 
     def logits(self, states: Float[Array, "*places width"]) -> Float[Array, "*places vocabulary"]:
         """Of the last layer's states, in float32."""
@@ -176,7 +157,7 @@ class Git(nnx.Module):
         self, pixels: Float[Array, "n frames rows columns 3"], max_length: int
     ) -> tuple[Int32[Array, "n max_length"], Int32[Array, ""]]:
         """Ids padded to `max_length`, and the length of the longest row; for use under jit."""
-        prefix, _ = self.decoder.prefix(self.encode_video(pixels))
+        prefix = self.decoder.prefix(self.encode_video(pixels))
         n = len(pixels)
         ids = jnp.full((n, max_length), self.config.pad, jnp.int32).at[:, 0].set(self.config.first)
         begin = (ids, jnp.int32(1), jnp.zeros(n, bool), self.decoder.empty(n, max_length))
@@ -307,26 +288,5 @@ def table(config: Config, arrays: Mapping[str, Any]) -> list[tables.Row]:
     ]
     for ours, theirs in (("projection_norm", f"{projection}.1"), ("text_norm", "git.embeddings.LayerNorm")):
         rows += [tables.Row(f"{ours}.scale", (f"{theirs}.weight",)), tables.Row(f"{ours}.bias", (f"{theirs}.bias",))]
-    rows += clip.vision_rows("git.image_encoder.vision_model", config.vision.layers)
-    return rows + _decoder_rows(config.text.layers)
-
-
-def _decoder_rows(layers: int) -> list[tables.Row]:
-    names = [
-        ("qkv_kernel", [f"attention.self.{name}.weight" for name in ("query", "key", "value")]),
-        ("qkv_bias", [f"attention.self.{name}.bias" for name in ("query", "key", "value")]),
-    ]
-    for ours, theirs in (("out", "attention.output.dense"), ("fc1", "intermediate.dense"), ("fc2", "output.dense")):
-        names += [(f"{ours}_kernel", [f"{theirs}.weight"]), (f"{ours}_bias", [f"{theirs}.bias"])]
-    for ours, theirs in (("norm1", "attention.output.LayerNorm"), ("norm2", "output.LayerNorm")):
-        names += [(f"{ours}_scale", [f"{theirs}.weight"]), (f"{ours}_bias", [f"{theirs}.bias"])]
-
-    def row(ours: str, parts: list[str]) -> tables.Row:
-        def stacked(*arrays: np.ndarray) -> np.ndarray:
-            own = [array.T for array in arrays]  # kernels are transposed, vectors as they are
-            return np.stack([np.concatenate(own[i : i + len(parts)], -1) for i in range(0, len(own), len(parts))])
-
-        sources = tuple(f"git.encoder.layer.{i}.{part}" for i in range(layers) for part in parts)
-        return tables.Row(f"decoder.{ours}", sources, stacked)
-
-    return [row(ours, parts) for ours, parts in names]
+    rows += clip.vision_rows("vision", "git.image_encoder.vision_model", config.vision.layers)
+    return rows + post_norm_rows("decoder", "git.encoder.layer", config.text.layers)

@@ -49,10 +49,7 @@ class TextImage:
         self.tokenizer = tokenizer(path, self.length)
         table = jax.numpy.asarray(clip.table_of_pixels(*clip.pixel_statistics(path)))
         graph, self._state = nnx.split(model)
-        channels = jax.numpy.arange(3)
-        self._images = jax.jit(
-            lambda state, x: nnx.merge(graph, state).encode_image(table[channels, x.astype("int32")])
-        )
+        self._images = jax.jit(lambda state, x: nnx.merge(graph, state).encode_image(clip.looked_up(table, x)))
         self._texts = jax.jit(lambda state, ids: nnx.merge(graph, state).encode_text(ids))
 
     def encode_images(self, pictures: UInt8[np.ndarray, "n height width 3"]) -> Float32[np.ndarray, "n projection"]:

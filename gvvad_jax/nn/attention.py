@@ -47,7 +47,7 @@ def _plain(query: Array, key: Array, value: Array, visible: Array | None) -> Arr
     scores = scores / query.shape[-1] ** 0.5
     if visible is not None:
         scores = jnp.where(visible, scores, jnp.finfo(scores.dtype).min)
-    weights = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
+    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
     mixed = jnp.einsum(
         "...qk,...kd->...qd",
         weights.astype(value.dtype),

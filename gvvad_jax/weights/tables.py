@@ -24,6 +24,19 @@ class Row:
     make: Callable[..., np.ndarray] = _same
 
 
+def stacked(target: str, layers: str, count: int, parts: Sequence[str]) -> Row:
+    """A parameter of `count` layers on a leading axis; of each layer the `parts`, transposed and joined by columns.
+
+    Published kernels are [out, in] and vectors stay as they are, so one rule serves both.
+    """
+
+    def make(*arrays: np.ndarray) -> np.ndarray:
+        own = [array.T for array in arrays]
+        return np.stack([np.concatenate(own[i : i + len(parts)], -1) for i in range(0, len(own), len(parts))])
+
+    return Row(target, tuple(f"{layers}.{i}.{part}" for i in range(count) for part in parts), make)
+
+
 def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Row], origin: str) -> None:
     """Sets every variable of `model` (which may be abstract) from the published `arrays`, in its own dtype.
 

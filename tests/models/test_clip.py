@@ -23,10 +23,10 @@ def close(found, wanted, tolerance=1e-5):
 def test_every_state_embedding_and_logit_equals_torchs(shared, name):
     model, cases = clip.load(shared / "golden" / name), np.load(shared / "golden" / name / "cases.npz")
     pixels = cases["pixel_values"].transpose(0, 2, 3, 1)
-    embedded = model.embed_image(pixels)
+    embedded = model.vision.embed(pixels)
     close(embedded, cases["vision.embeddings"])
-    close(model.before(embedded), cases["vision.pre_layrnorm"])
-    for number, state in enumerate(model.vision.states(model.before(embedded))):
+    close(model.vision.before(embedded), cases["vision.pre_layrnorm"])
+    for number, state in enumerate(model.vision.blocks.states(model.vision.before(embedded))):
         close(state, cases[f"vision.layer.{number}"])
     close(images := model.encode_image(pixels), cases["image_embeds"])
     ids, mask = cases["input_ids"], cases["attention_mask"]
@@ -41,7 +41,7 @@ def test_every_state_embedding_and_logit_equals_torchs(shared, name):
 def test_half_precision_stays_near(shared):
     cases = np.load(shared / "golden" / SMALL[0] / "cases.npz")
     model = clip.load(shared / "golden" / SMALL[0], dtype="bfloat16")
-    assert model.vision.fc1_kernel.dtype == jnp.bfloat16 and model.logit_scale.dtype == jnp.float32
+    assert model.vision.blocks.fc1_kernel.dtype == jnp.bfloat16 and model.logit_scale.dtype == jnp.float32
     close(model.encode_image(cases["pixel_values"].transpose(0, 2, 3, 1)), cases["image_embeds"], 0.05)
 
 

@@ -33,13 +33,13 @@ def test_every_state_and_logit_equals_torchs(shared, name):
     def each(array):
         return array.reshape(*cases["pixel_values"].shape[:2], *array.shape[1:])
 
-    embedded = model.embed_image(flat)
+    embedded = model.vision.embed(flat)
     close(each(embedded), cases["vision.embeddings"])
-    close(each(model.before(embedded)), cases["vision.pre_layrnorm"])
-    states = model.vision.states(model.before(embedded))
+    close(each(model.vision.before(embedded)), cases["vision.pre_layrnorm"])
+    states = model.vision.blocks.states(model.vision.before(embedded))
     for number, state in enumerate(states):
         close(each(state), cases[f"vision.layer.{number}"])
-    close(each(model.after(states[-1])), cases["vision.post_layernorm"])
+    close(each(model.vision.after(states[-1])), cases["vision.post_layernorm"])
     close(images := model.encode_video(frames(cases)), cases["visual_projection"])
     close(model.embed_text(cases["input_ids"]), cases["text.embeddings"])
     found = model.states(images, cases["input_ids"], cases["attention_mask"])

@@ -1,7 +1,7 @@
-"""Post-norm transformer layers as BERT's, for text behind a prefix: the prefix sees itself alone, text sees both.
+"""Post-norm transformer layers, as BERT's: over a sequence, or over text behind a prefix that sees itself alone.
 
-So the prefix's keys and values never change: `prefix` computes them once, `text` runs new tokens against them and a
-text cache of fixed size. One scan over parameters stacked by layer, either way.
+Such a prefix's keys and values never change: `prefix` computes them once, `text` runs new tokens against them and a
+text cache of fixed size. One scan over parameters stacked by layer, each way.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Cache(NamedTuple):
     values: Float[Array, "layers n heads tokens width"]
 
 
-class Decoder(nnx.Module):
+class Layers(nnx.Module):
     """x = norm1(x + out(attention x)); x = norm2(x + fc2(act(fc1 x))), layer after layer."""
 
     def __init__(self, layers: int, width: int, inner: int, heads: int, epsilon: float, activation: str, dtype: Any):
@@ -43,18 +43,26 @@ class Decoder(nnx.Module):
         zeros = jnp.zeros((self.layers, n, self.heads, tokens, width), self.out_bias.dtype)
         return Cache(zeros, zeros)
 
-    def prefix(
-        self, x: Float[Array, "n tokens width"], keep: bool = False
-    ) -> tuple[Cache, Float[Array, "layers n tokens width"] | None]:
-        """The prefix's keys and values in every layer and, where `keep`, its states after each."""
+    def __call__(
+        self, x: Float[Array, "n tokens width"], visible: Bool[Array, "#n #tokens tokens"] | None = None
+    ) -> Float[Array, "n tokens width"]:
+        """The last layer's output; `visible` says which tokens each token sees."""
+        return lax.scan(lambda x, p: (self._over(p, x, visible)[0], None), x, self._parameters())[0]
 
-        def layer(x: Array, p: dict[str, Array]) -> tuple[Array, Any]:
-            query, key, value = self._split(p, x)
-            x = self._rest(p, x, attention(query, key, value))
-            return x, (jnp.moveaxis(key, 1, 2), jnp.moveaxis(value, 1, 2), x if keep else None)
+    def states(
+        self, x: Float[Array, "n tokens width"], visible: Bool[Array, "#n #tokens tokens"] | None = None
+    ) -> Float[Array, "layers n tokens width"]:
+        """Every layer's output."""
 
-        _, (keys, values, states) = lax.scan(layer, x, self._parameters())
-        return Cache(keys, values), states
+        def layer(x: Array, p: dict[str, Array]) -> tuple[Array, Array]:
+            x, _ = self._over(p, x, visible)
+            return x, x
+
+        return lax.scan(layer, x, self._parameters())[1]
+
+    def prefix(self, x: Float[Array, "n tokens width"]) -> Cache:
+        """The keys and values that a prefix has in every layer."""
+        return lax.scan(lambda x, p: self._over(p, x, None), x, self._parameters())[1]
 
     def text(
         self,
@@ -80,6 +88,11 @@ class Decoder(nnx.Module):
             return x, (text, x)
 
         return lax.scan(layer, x, (self._parameters(), prefix, cache))[1]
+
+    def _over(self, p: dict[str, Array], x: Array, visible: Array | None) -> tuple[Array, Cache]:
+        query, key, value = self._split(p, x)
+        x = self._rest(p, x, attention(query, key, value, visible))
+        return x, Cache(jnp.moveaxis(key, 1, 2), jnp.moveaxis(value, 1, 2))
 
     def _parameters(self) -> dict[str, Array]:
         return {name: value[...] for name, value in vars(self).items() if isinstance(value, nnx.Param)}
