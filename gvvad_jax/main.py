@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         from gvvad_jax import pipeline
 
         config, folder = flags.FLAGS.config, Path(flags.FLAGS.workdir)
-        print("\n".join(pipeline.show(pipeline.plan(config, folder), config)))
+        print("\n".join(pipeline.show(pipeline.plan(config, folder))))
         return 0
     if flags.FLAGS.config.mode == "pipeline":
         encoders.use_all_cores()  # extraction wants them all; --devices may still say otherwise

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from gvvad_jax import detectors, records
-from gvvad_jax.pipeline import costs, stages
+from gvvad_jax.pipeline import stages
 from gvvad_jax.pipeline.stages import Plan, Stage
 from gvvad_jax.training import runs, settings
 
@@ -29,13 +29,12 @@ def plan(config: Any, folder: Path) -> Plan:
     return made
 
 
-def show(made: Plan, config: Any) -> list[str]:
+def show(made: Plan) -> list[str]:
     """The plan as lines: what is done, and what each stage that is not would cost."""
     lines = [
         f"{'done ' if stage.is_done else 'to do'}  {stage.name}: {stage.cost}: {stage.out}" for stage in made.stages
     ]
-    steps = costs.training(config.detector, config.steps, config.seeds)
-    return [*lines, f"to do  train without and with generated videos: {steps}: {made.folder}"]
+    return [*lines, f"to do  train without and with generated videos: {made.training_cost}: {made.folder}"]
 
 
 def run(config: Any, folder: Path) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def run(config: Any, folder: Path) -> dict[str, Any]:
     made.check()
     if jax.process_index() == 0:
         settings.write(_origin(config), folder / "sets")
-        print("\n".join(show(made, config)))
+        print("\n".join(show(made)))
         notes = stages.make(made.stages)
         stages.write_test_clips(made)
     _wait()
@@ -95,13 +94,12 @@ def _real_only(config: Any, made: Plan) -> Any:
 
 def _counts(made: Plan, notes: list[str]) -> dict[str, Any]:
     """How many clips were described, made and kept, by class; what went wrong on the way."""
-    described = records.read_descriptions(made.descriptions) if made.descriptions.exists() else []
-    found: dict[str, Any] = {"described": len(described), "notes": notes}
+    found: dict[str, Any] = {"described": len(records.read_descriptions(made.descriptions)), "notes": notes}
     if made.selection.exists():
         rows = records.read_selection(made.selection).rows
         for label, name in enumerate(("normal", "anomalous")):
             own = [row["keep"] for row in rows if row.get("label") == label]
-            found[f"kept_{name}"] = f"{sum(own)} of {len(own)}"
+            found[f"filtered_{name}"], found[f"kept_{name}"] = len(own), sum(own)
     return found
 
 

@@ -1,13 +1,12 @@
-"""What a stage would cost, in words: rates of a laptop's two cores (docs/benchmarks.md), so orders of magnitude."""
+"""What a stage would cost, in words: rates measured on two cores (docs/benchmarks.md), so orders of magnitude."""
 
-from typing import Any
-
-DRAWN = 250  # frames a second
-IMAGES = 70  # pictures a second through EfficientNet-Lite0, motion blocks included
+DRAWN = 400  # frames a second
+FRAMES = 350  # decoded a second, motion blocks included
+IMAGES = 70  # pictures a second through EfficientNet-Lite0
 CLIPS = 6  # a second through the filter
-SENTENCES = 150  # a second
-STEPS = {"linear": 40.0, "rtfm": 2.0, "tevad": 1.0, "lap": 1.0}  # a second, published widths
-TOKENS = 900  # asked and answered for a pair of descriptions
+TOKENS = 500  # asked and answered for a pair of descriptions, at four letters a token
+# A segment of a crop in a training step, at 768 columns a branch (linear: Ped2's 48); compilation comes on top.
+SECONDS = {"linear": 8e-6, "rtfm": 1.9e-4, "tevad": 2.8e-4, "lap": 2.8e-4}
 
 
 def time(seconds: float | int) -> str:
@@ -31,16 +30,10 @@ def drawing(clips: int, frames: int) -> str:
 
 def extraction(videos: int, frames: int | None, crops: int, snippet: int = 16) -> str:
     """Of features; `frames` of all videos together, None where no one knows before they are decoded."""
+    each = 1 / FRAMES + crops / snippet / IMAGES
     if frames is None:
-        return (
-            f"{videos:,} videos of unknown length, {crops / snippet / IMAGES * 25 * 3600:,.0f} s an hour at 25 a second"
-        )
-    return f"{videos:,} videos, {frames:,} frames, {time(frames / snippet * crops / IMAGES)}"
-
-
-def captions(videos: int, frames: int, snippet: int = 16) -> str:
-    """Of sentence vectors."""
-    return f"{videos:,} videos, {time(frames / snippet / SENTENCES)}"
+        return f"{videos:,} videos of unknown length, {time(25 * 3600 * each)} for an hour at 25 frames a second"
+    return f"{videos:,} videos, {frames:,} frames, {time(frames * each)}"
 
 
 def filtering(clips: int) -> str:
@@ -48,7 +41,7 @@ def filtering(clips: int) -> str:
     return f"{clips:,} clips, {time(clips / CLIPS)}"
 
 
-def training(detector: str, steps: int, seeds: int) -> str:
-    """Of both runs."""
-    rate: Any = STEPS.get(detector, 1.0)
-    return f"twice {steps:,} steps, {seeds} seed{'s' if seeds > 1 else ''}, at most {time(2 * seeds * steps / rate)}"
+def training(detector: str, steps: int, seeds: int, rows: int) -> str:
+    """Of both runs; `rows`: segments of all crops of all videos of a batch."""
+    runs = f"twice {steps:,} steps, {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{runs}, {time(2 * seeds * steps * rows * SECONDS[detector])}" if detector in SECONDS else runs

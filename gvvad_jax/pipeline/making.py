@@ -41,9 +41,14 @@ class Extract:
         """Refuse weights that are not there before anything is made."""
         encoders.create(self.encoder, self.weights)
 
+    @property
+    def crops(self) -> int:
+        """Of a frame."""
+        return len(self.options.plan(240, 320, 224).fractions)
+
     def cost(self, count: int, frames: int | None) -> str:
         """In words; `frames` of all videos together, where known."""
-        return costs.extraction(count, frames, len(self.options.plan(240, 320, 224).order))
+        return costs.extraction(count, frames, self.crops)
 
     def require_like(self, path: str) -> None:
         """Refuse a set that was extracted otherwise, before the generated clips are."""

@@ -13,6 +13,7 @@ from gvvad_jax.records import manifest
 from gvvad_jax.synthesis import describe, generators, scenes
 from gvvad_jax.synthesis.filtering import rule
 
+SEGMENTS = 64  # of a video, where the config leaves them to the detector
 DRAWN = "scenes"  # pipeline.dataset: real videos, too, are drawn
 
 
@@ -48,6 +49,7 @@ class Plan:
     generated: making.Half
     prompts: str
     draws_real: bool
+    training_cost: str = ""
     checks: Sequence[Callable[[], Any]] = ()
 
     def check(self) -> None:
@@ -119,13 +121,12 @@ def plan(config: Any, folder: Path) -> Plan:
         lambda out: str(generators.generate(descriptions, asked.generator, out, options_of_clips)),
         costs.drawing(clips, asked.frames) if asked.generator == "scenes" else f"{clips:,} clips",
     )
-    frames = asked.frames
-    real = _real(config, sets, add, extract, frames)
+    real = _real(config, sets, add, extract)
     own_features = add(
         "extract generated features",
         sets / "generated_features",
         lambda out: extract(records.reader(generated), out, "generated"),
-        extract.cost(clips, clips * frames if asked.generator == "scenes" else None),
+        extract.cost(clips, clips * asked.frames if asked.generator == "scenes" else None),
     )
     halves = [real, making.Half(str(generated), own_features)]
     bank = data.prompts
@@ -152,7 +153,18 @@ def plan(config: Any, folder: Path) -> Plan:
     checks: list[Callable[[], Any]] = [extract.check, *([embed.check] if reads_text else [])]
     if asked.describer == "openai" and not asked.descriptions and not descriptions.exists():
         checks.append(describe.Client(service).open)
-    return Plan(folder, made, halves[0], halves[1], bank, asked.dataset == DRAWN and not data.features, checks)
+    groups = 2 if data.sampler == "paired" else 1
+    rows = groups * config.batch * extract.crops * (data.segments or SEGMENTS)
+    return Plan(
+        folder,
+        made,
+        halves[0],
+        halves[1],
+        bank,
+        draws_real=asked.dataset == DRAWN and not data.features,
+        training_cost=costs.training(config.detector, config.steps, config.seeds, rows),
+        checks=checks,
+    )
 
 
 def make(chain: Sequence[Stage]) -> list[str]:
@@ -242,7 +254,7 @@ def _check(config: Any, reads_text: bool) -> None:
         raise ValueError(f"{config.detector} reads text, but videos of {asked.dataset} have no captions; {ways}.")
 
 
-def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extract, frames: int) -> making.Half:
+def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extract) -> making.Half:
     """The real half: sets that are there, raw videos of a data set, or drawn ones."""
     asked = config.pipeline
     if config.data.features:
@@ -265,10 +277,10 @@ def _real(config: Any, sets: Path, add: Callable[..., str], extract: making.Extr
     drawn = add(
         "draw real videos",
         source,
-        lambda out: making.draw(out, counts, config.data_seed, frames),
-        costs.drawing(total, frames),
+        lambda out: making.draw(out, counts, config.data_seed, asked.frames),
+        costs.drawing(total, asked.frames),
     )
-    cost = extract.cost(total, total * frames)
+    cost = extract.cost(total, total * asked.frames)
     features = add("extract real features", out, lambda out: extract(records.reader(source), out, DRAWN), cost)
     return making.Half(drawn, features)
 

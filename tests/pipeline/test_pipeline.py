@@ -93,7 +93,7 @@ def test_the_plan_names_every_stage_in_order_with_its_cost_and_writes_nothing(tm
     for name in ("normal/a.mp4", "anomalous/b.mp4"):
         (tmp_path / "train" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "train" / name).write_bytes(b"")
-    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"), config)
+    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"))
     assert [line[7:].split(":")[0] for line in lines] == [
         "describe",
         "generate (scenes)",
@@ -116,7 +116,7 @@ def test_ones_own_clips_and_descriptions_are_planned_by_their_table(tmp_path):
     config = chain.get_config()
     config.detector = "rtfm"
     config.pipeline.update(generator="folder", clips=str(tmp_path), descriptions=str(table), pairs=7)
-    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"), config)
+    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"))
     assert "take descriptions: 1 of" in lines[0] and "generate (folder): 1 clips" in lines[1]
     table.write_text('{"id": "a"}\n')
     with pytest.raises(ValueError, match="without pair_id, label, text"):
@@ -131,6 +131,19 @@ def test_a_missing_key_is_refused_before_anything_is_written(tmp_path, monkeypat
     with pytest.raises(ValueError, match="OPENAI_API_KEY"):
         pipeline.run(config, tmp_path / "w")
     assert not (tmp_path / "w").exists()
+
+
+def test_costs_count_crops_and_segments():
+    config = quickstart.get_config()
+    plans = []
+    for crops in ("centre", "ten"):
+        config.pipeline.crops = crops
+        plans.append(pipeline.plan(config, Path("nowhere")))
+    assert "3,840 frames, about 14 s" in plans[0].stages[3].cost  # 240 pictures, decoding the rest
+    assert "3,840 frames, about 45 s" in plans[1].stages[3].cost
+    assert "twice 300 steps, 1 seed, about 22 s" in plans[0].training_cost  # 2 x 8 videos of 8 segments
+    assert "about 4 min" in plans[1].training_cost
+    assert costs.training("new", 10, 2, 1) == "twice 10 steps, 2 seeds"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.1, "about 1 s"), (400, "about 7 min"), (7200, "about 2.0 h")])
