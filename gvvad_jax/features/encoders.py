@@ -25,7 +25,10 @@ AHEAD = 8  # calls dispatched before the first result is waited for
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What extraction needs of an encoder. It sees an image alone: neither its place in a batch nor its neighbours."""
+    """What extraction needs of an encoder. It sees an image alone: neither its place in a batch nor its neighbours.
+
+    One that also has `zero_shot`, a function of vectors [n, width], gives an untrained baseline, [n].
+    """
 
     name: str
     size: int

@@ -14,9 +14,7 @@ WITNESSES = 3  # other clips that must show the mark (all others in a set of few
 CERTAIN = 0.7  # likeness from which a clip helps to draw the mark
 
 
-def duplicates(
-    found: Sequence[measures.Measures], still: float = 0.94, moving: float = 0.84
-) -> Iterator[tuple[int, int, float]]:
+def duplicates(found: Sequence[measures.Measures], still: float, moving: float) -> Iterator[tuple[int, int, float]]:
     """Pairs (earlier, later, likeness) that show the same place and the same movement, in set order.
 
     Likeness is a cosine: of backgrounds at least `still`, and of what moves at least `moving`. Two clips in which
