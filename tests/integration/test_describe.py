@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gvvad_jax import records
-from tests.synthesis.describe import service as fake
+from tests.endpoint import service as fake
 
 ROOT = Path(__file__).parents[2]
 

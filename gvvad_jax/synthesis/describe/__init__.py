@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gvvad_jax import program, records
+from gvvad_jax.endpoint.cache import Cache
+from gvvad_jax.endpoint.client import Client, Service
 from gvvad_jax.synthesis.describe import template
-from gvvad_jax.synthesis.describe.cache import Cache
-from gvvad_jax.synthesis.describe.client import Client, Service
 from gvvad_jax.synthesis.describe.elements import Elements
 from gvvad_jax.synthesis.describe.validation import Pair
 

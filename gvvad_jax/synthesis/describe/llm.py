@@ -9,11 +9,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from absl import logging
-
-from gvvad_jax.synthesis.describe import client, elements, validation
-from gvvad_jax.synthesis.describe.cache import Cache
-from gvvad_jax.synthesis.describe.client import Answer, Client
+from gvvad_jax.endpoint import client
+from gvvad_jax.endpoint.cache import Cache
+from gvvad_jax.endpoint.client import Answer, Client
+from gvvad_jax.synthesis.describe import elements, validation
 from gvvad_jax.synthesis.describe.elements import Elements
 from gvvad_jax.synthesis.describe.validation import Pair
 
@@ -41,10 +40,6 @@ The normal text does not mention the event or anything alarming, not even to den
 Answer with the JSON object alone."""
 
 
-class Down(OSError):
-    """The service cannot be reached, or answers nothing: one sentence."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """A pair that the model did not give: why."""
@@ -70,7 +65,7 @@ def pairs(
             seen.add(found)
         in_a_row = in_a_row + 1 if isinstance(found, Failure) and not found.has_answers else 0
         if isinstance(found, Failure) and in_a_row == FAILURES_IN_A_ROW:
-            raise Down(
+            raise client.Down(
                 f"{asker.host} gave no answer to {in_a_row} pairs in a row ({found.reason}); run the same command "
                 "again later, what was answered so far is kept."
             )
@@ -121,9 +116,11 @@ def _pair(chosen: Elements, asker: Client, cache: Cache, seen: validation.Seen, 
                 answer = _paid(asked, asker, cache)
             except client.Again as again:
                 if attempt < attempts:
-                    _wait(again, attempt, asker)
+                    asker.wait(again, attempt)
                 elif not again.was_reached and not answers:
-                    raise Down(f"{again} after {attempts} attempts; check the address and the network.") from None
+                    raise client.Down(
+                        f"{again} after {attempts} attempts; check the address and the network."
+                    ) from None
                 else:
                     return Failure(f"no answer after {attempts} attempts, the last time: {again}", answers > 0)
                 continue
@@ -141,10 +138,3 @@ def _paid(asked: dict[str, Any], asker: Client, cache: Cache) -> Answer:
     answer = asker.ask(asked)
     cache.put(asked, answer, asker.host)
     return answer
-
-
-def _wait(again: client.Again, attempt: int, asker: Client) -> None:
-    seconds = client.backoff(attempt) if again.seconds is None else again.seconds
-    if seconds >= 5:
-        logging.warning("%s; asking again in %.0f s", again, seconds)
-    asker.sleep(seconds)

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from gvvad_jax.synthesis.describe import client, elements, llm, template, validation
-from gvvad_jax.synthesis.describe.cache import Cache
-from gvvad_jax.synthesis.describe.client import Client, Service
+from gvvad_jax.endpoint import client
+from gvvad_jax.endpoint.cache import Cache
+from gvvad_jax.endpoint.client import Client, Service
+from gvvad_jax.synthesis.describe import elements, llm, template, validation
 from gvvad_jax.synthesis.describe.llm import Failure
 from gvvad_jax.synthesis.describe.validation import Pair
-from tests.synthesis.describe import service as fake
+from tests.endpoint import service as fake
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gvvad_jax import records
+from gvvad_jax.endpoint.client import Answer
 from gvvad_jax.records import files
-from gvvad_jax.synthesis.describe.client import Answer
 
 REPORT = "report.json"
 

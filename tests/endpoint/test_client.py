@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gvvad_jax.synthesis.describe import client
-from gvvad_jax.synthesis.describe.client import Again, Client, Service, Stop
-from tests.synthesis.describe import service as fake
+from gvvad_jax.endpoint import client
+from gvvad_jax.endpoint.client import Again, Client, Service, Stop
+from tests.endpoint import service as fake
 
 REQUEST = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
 

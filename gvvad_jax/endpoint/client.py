@@ -13,6 +13,8 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from absl import logging as absl_logging
+
 KEY = "OPENAI_API_KEY"
 LONGEST_WAIT_SECONDS = 600
 FIRST_WAIT_SECONDS, DOUBLINGS = 0.5, 7
@@ -40,8 +42,16 @@ class Again(Exception):
         self.seconds, self.was_reached = seconds, was_reached
 
 
+class Filtered(Again):
+    """The service would not look at the request."""
+
+
 class Stop(ValueError):
     """No request can succeed: one sentence that says what to do."""
+
+
+class Down(OSError):
+    """The service cannot be reached, or answers nothing: one sentence."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +62,7 @@ class Service:
     base_url: str | None = None
     timeout_seconds: float = 60.0
     requests_per_minute: float = 500.0
-    max_tokens: int = 1000  # of an answer; two descriptions take about 150
+    max_tokens: int = 1000  # of an answer; two descriptions take about 150, a caption 30
 
 
 class Client:
@@ -86,7 +96,7 @@ class Client:
             raise Stop(f"{KEY} is not set; export the service's key (any word, for a service that asks for none).")
         if not key.isascii() or not key.isprintable() or " " in key:
             raise Stop(f"{KEY} holds letters that no key has (a space, a line break, an accent); export it again.")
-        import openai  # one second to import, and needed by this describer alone
+        import openai  # one second to import
 
         for name in ("httpx", "httpx2", "httpcore", "httpcore2", "openai"):  # OPENAI_LOG=debug prints whole requests
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -119,6 +129,13 @@ class Client:
             raise Again(f"{self.host} sent something that is no answer of a chat service") from None
         return self._read(completion)
 
+    def wait(self, again: Again, tries: int) -> None:
+        """Sleeps until the request may be repeated after its first, second, … failure."""
+        seconds = backoff(tries) if again.seconds is None else again.seconds
+        if seconds >= 5:
+            absl_logging.warning("%s; asking again in %.0f s", again, seconds)
+        self.sleep(seconds)
+
     def clean(self, text: str) -> str:
         """`text` without the key, on one line."""
         return " ".join((text.replace(self._key, "[key]") if self._key else text).split())
@@ -137,7 +154,7 @@ class Client:
         if code in NO_CREDIT or status == 402:
             return Stop(f"{self.host} says that the account has no credit left; what was answered so far is kept.")
         if code in FILTERED:
-            return Again(f"{self.host} filtered the request")
+            return Filtered(f"{self.host} filtered the request")
         if status in OVERLOADED or status >= 500:
             wait = _retry_after(error.response.headers)
             if wait is not None and wait > LONGEST_WAIT_SECONDS:

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gvvad_jax.synthesis.describe.cache import Cache
-from gvvad_jax.synthesis.describe.client import Answer
+from gvvad_jax.endpoint.cache import Cache
+from gvvad_jax.endpoint.client import Answer
 
 ANSWER = Answer("{}", "", "stop", 1_000_000, 500_000)
 
