@@ -1,6 +1,7 @@
 """A folder of published weights: dead, partial and corrupt downloads, and whether its network takes every tensor."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from gvvad_jax.doctor.finding import Finding, ok, problem
 from gvvad_jax.features import sentences
 from gvvad_jax.models import clip
-from gvvad_jax.weights import folder, torch_file
+from gvvad_jax.weights import folder, safetensors_file, torch_file
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
 POINTER = b"version https://git-lfs"
@@ -41,33 +42,15 @@ def _file(path: Path) -> Finding:
     if head.lstrip()[:1] == b"<":
         return problem(f"{path} is a web page, not weights: the download was refused; fetch it by hand")
     try:
-        count, numbers = _safetensors(path, size) if path.suffix.lower() == ".safetensors" else _torch(path)
+        count, numbers = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)
     except (ValueError, OSError) as error:
         return problem(str(error) if str(path) in str(error) else f"{path}: {error}")
     return ok(f"{path}: {count} tensors, {numbers:,} numbers, {size / 2**20:,.1f} MiB, read to the end")
 
 
-def _safetensors(path: Path, size: int) -> tuple[int, int]:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= min(size - 8, 100_000_000):
-            raise ValueError("not a safetensors file, or cut short; fetch it again")
-        try:
-            header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            ends = [entry["data_offsets"][1] for entry in header.values()]
-            numbers = 0
-            for entry in header.values():
-                count = 1
-                for n in entry["shape"]:
-                    count *= n
-                numbers += count
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"its header is damaged ({error}); fetch it again") from error
-    wanted = 8 + length + max(ends, default=0)
-    if wanted != size:
-        raise ValueError(f"has {size:,} bytes, but its header promises {wanted:,}; fetch it again")
-    return len(header), numbers
+def _safetensors(path: Path) -> tuple[int, int]:
+    found = safetensors_file.entries(path)
+    return len(found), sum(math.prod(entry.shape) for entry in found.values())
 
 
 def _torch(path: Path) -> tuple[int, int]:

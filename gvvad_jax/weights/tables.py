@@ -32,7 +32,11 @@ def stacked(target: str, layers: str, count: int, parts: Sequence[str]) -> Row:
 
     def make(*arrays: np.ndarray) -> np.ndarray:
         own = [array.T for array in arrays]
-        return np.stack([np.concatenate(own[i : i + len(parts)], -1) for i in range(0, len(own), len(parts))])
+        layer = np.concatenate(own[: len(parts)], -1)
+        made = np.empty((count, *layer.shape), layer.dtype)
+        for i in range(count):
+            np.concatenate(own[i * len(parts) : (i + 1) * len(parts)], -1, out=made[i])
+        return made
 
     return Row(target, tuple(f"{layers}.{i}.{part}" for i in range(count) for part in parts), make)
 
@@ -53,14 +57,19 @@ def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Ro
     for row in table:
         if row.target is None:
             continue
+        wanted = variables[row.target].get_value()
         try:
-            value = row.make(*(arrays[source] for source in row.sources))
+            value = row.make(*(_narrow(arrays[source], wanted.dtype) for source in row.sources))
         except ValueError as error:
             raise ValueError(f"{origin}: {', '.join(row.sources)}: {error}") from error
-        wanted = variables[row.target].get_value()
         if value.shape != wanted.shape:
             raise ValueError(f"{origin}: {row.sources[0]} gives shape {value.shape} where {wanted.shape} is needed.")
         variables[row.target].set_value(jnp.asarray(value, wanted.dtype))
+
+
+def _narrow(array: np.ndarray, wanted: np.dtype) -> np.ndarray:
+    # Half precision is made before layers are stacked, so that their wider sources never lie in memory together.
+    return array.astype(wanted) if wanted.itemsize == 2 and array.dtype.itemsize > 2 else array
 
 
 def _refuse(origin: str, what: str, names: set[str]) -> None:

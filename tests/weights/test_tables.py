@@ -1,4 +1,5 @@
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 from flax import nnx
@@ -52,3 +53,24 @@ def test_a_failing_row_names_its_tensors():
 
     with pytest.raises(ValueError, match="FILE: fc.weight: too odd"):
         tables.fill(layer(), arrays(), [tables.Row("kernel", ("fc.weight",), refuse), *TABLE[1:]], origin="FILE")
+
+
+def test_stacked_layers_join_their_parts_and_take_the_wanted_dtype_first():
+    class Layers(nnx.Module):
+        def __init__(self):
+            self.kernel = nnx.Param(np.zeros((2, 3, 4), ml_dtypes.bfloat16))
+            self.scale = nnx.Param(np.zeros((2, 3), np.float32))
+
+    random = np.random.default_rng(0)
+    names = [f"layers.{i}.{part}" for i in range(2) for part in ("q", "k")]
+    given = {name: random.normal(size=(2, 3)).astype(np.float32) for name in names}
+    given |= {f"layers.{i}.norm": np.arange(3, dtype=np.float16) + i for i in range(2)}
+    seen = []
+    kernel = tables.stacked("kernel", "layers", 2, ["q", "k"])
+    watched = tables.Row("kernel", kernel.sources, lambda *arrays: (seen.extend(arrays), kernel.make(*arrays))[1])
+    model = Layers()
+    tables.fill(model, given, [watched, tables.stacked("scale", "layers", 2, ["norm"])], origin="FILE")
+    assert {array.dtype for array in seen} == {np.dtype(ml_dtypes.bfloat16)}
+    wanted = np.stack([np.concatenate([given[f"layers.{i}.{part}"] for part in "qk"]).T for i in range(2)])
+    np.testing.assert_array_equal(model.kernel[...], wanted.astype(ml_dtypes.bfloat16))
+    assert model.scale.dtype == np.float32 and model.scale[...].tolist() == [[0, 1, 2], [1, 2, 3]]
