@@ -52,7 +52,7 @@ def entries(path: str | Path) -> dict[str, Entry]:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, LONGEST):
             raise ValueError(
-                f"{path} is damaged or not a safetensors file: a header of {length:,} bytes in {size:,}; fetch it again."
+                f"{path} is damaged or not a safetensors file: header of {length:,} bytes in {size:,}; fetch it again."
             )
         head = file.read(length)
     try:
