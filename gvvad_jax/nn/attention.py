@@ -1,15 +1,22 @@
-"""Scaled dot-product attention, the one place that picks how: cuDNN for half precision on a GPU, else plain XLA.
+"""Scaled dot-product attention, the one place that picks how: cuDNN for half precision on a GPU, a Pallas kernel for
+long unmasked sequences on a TPU, else plain XLA.
 
-On a CPU long sequences go row by row, so that a row's scores stay in cache, and are divided by their sum after the
-value product: 2.3 to 3 times as fast as one einsum over the batch.
+On a CPU scores go in parts that stay in cache, and are divided by their sum after the value product: 2.3 to 3 times as
+fast as one einsum over the batch.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-LONG = 128  # keys from which rows go one by one on a CPU
+LONG = 128  # keys from which a CPU works by parts, and a TPU by its kernel
+PART = 4 << 20  # bytes of scores that a CPU's part may have; more rows, heads or queries than that go one by one
+QUERIES = 206  # and so many queries at once where one head's scores are more than a part
+BLOCK = 1024  # tokens that the TPU's kernel takes at once; shorter sequences are filled up to whole LANES
+LANES = 128
 HALF = (jnp.bfloat16, jnp.float16)
 
 
@@ -19,14 +26,21 @@ def attention(
     value: Float[Array, "n keys heads width"],
     visible: Bool[Array, "#n #queries keys"] | None = None,
     *,
+    keys: int | None = None,
     platform: str | None = None,
 ) -> Float[Array, "n queries heads width"]:
     """softmax(query · keyᵀ / √width) · value, its softmax in float32; `visible` says which keys a query sees.
 
-    A query that sees no key gets some mean, not NaN. `platform`: what it is compiled for, where that is not this
-    process's own.
+    A query that sees no key gets some mean, not NaN. `keys`: only the first so many are there, the others are padding.
+    `platform`: what it is compiled for, where that is not this process's own. Not to be split by the compiler: where
+    arrays lie on several devices, call it under `jax.shard_map`.
     """
     platform = platform or jax.default_backend()
+    if platform == "tpu" and query.dtype in HALF and visible is None and key.shape[1] >= LONG:
+        return _kernel(query, key, value, keys or key.shape[1])
+    if keys is not None:
+        key, value = key[:, :keys], value[:, :keys]
+        visible = None if visible is None else visible[..., :keys]
     if platform == "gpu" and query.dtype in HALF:
         mask = None if visible is None else visible[:, None]
         return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="cudnn")
@@ -34,14 +48,31 @@ def attention(
     if visible is not None:
         visible = jnp.broadcast_to(visible, (query.shape[0], *visible.shape[1:]))[:, None]
     if platform == "cpu" and key.shape[1] >= LONG:
-        rows = lax.map(lambda row: _plain(*row), (q, k, v, visible))
+        rows = _by_parts(q, k, v, visible)
     else:
         rows = _plain(q, k, v, visible)
     return jnp.moveaxis(rows, -3, -2)
 
 
+def _by_parts(q: Array, k: Array, v: Array, visible: Array | None) -> Array:
+    """Row by row; where one row's scores are too large, head by head and some queries after others."""
+    n, heads, queries, width = q.shape
+    if 4 * heads * queries * k.shape[2] <= 2 * PART or visible is not None:
+        return lax.map(lambda row: _plain(*row), (q, k, v, visible))
+    parts = math.ceil(queries / QUERIES)
+    each = math.ceil(queries / parts)
+    q = jnp.pad(q, ((0, 0), (0, 0), (0, parts * each - queries), (0, 0)))
+
+    def head(given: tuple[Array, Array, Array]) -> Array:
+        q, k, v = given
+        return lax.map(lambda part: _plain(part, k, v, None), q.reshape(parts, each, width))
+
+    rows = lax.map(head, tuple(x.reshape(n * heads, -1, width) for x in (q, k, v)))
+    return rows.reshape(n, heads, parts * each, width)[:, :, :queries]
+
+
 def _plain(query: Array, key: Array, value: Array, visible: Array | None) -> Array:
-    """[…, heads, tokens, width]."""
+    """[…, tokens, width]."""
     precise = lax.Precision.HIGHEST if query.dtype == jnp.float32 else None
     scores = jnp.einsum("...qd,...kd->...qk", query, key, precision=precise, preferred_element_type=jnp.float32)
     scores = scores / query.shape[-1] ** 0.5
@@ -56,3 +87,32 @@ def _plain(query: Array, key: Array, value: Array, visible: Array | None) -> Arr
         preferred_element_type=jnp.float32,
     )
     return (mixed / weights.sum(-1, keepdims=True)).astype(query.dtype)
+
+
+def _kernel(query: Array, key: Array, value: Array, keys: int, interpret: bool = False) -> Array:
+    """The splash kernel, which never writes scores; it takes whole blocks and does not scale."""
+    from jax.experimental.pallas.ops.tpu import splash_attention as splash  # a second to import, and for TPUs alone
+
+    q, q_block = _filled(query * (1 / math.sqrt(query.shape[-1])))
+    (k, k_block), (v, _) = _filled(key), _filled(value)
+    kernel = splash.make_splash_mha_single_device(
+        splash.MultiHeadMask([splash.FullMask((q.shape[2], k.shape[2]))] * query.shape[2]),
+        block_sizes=splash.BlockSizes(
+            block_q=q_block,
+            block_kv=k_block,
+            block_kv_compute=next(size for size in (512, 384, 256, 128) if k_block % size == 0),
+        ),
+        interpret=interpret,
+    )
+    is_there = (jnp.arange(k.shape[2]) < keys).astype(jnp.int32)
+    segments = None if keys == k.shape[2] else splash.SegmentIds(jnp.ones(q.shape[2], jnp.int32), is_there)
+    rows = jax.vmap(lambda q, k, v: kernel(q, k, v, segment_ids=segments))(q, k, v)
+    return jnp.moveaxis(rows, 1, 2)[:, : query.shape[1]].astype(query.dtype)
+
+
+def _filled(x: Array) -> tuple[Array, int]:
+    """[n, heads, whole blocks, width] and the block's size."""
+    tokens = x.shape[1]
+    block = BLOCK if tokens > BLOCK else math.ceil(tokens / LANES) * LANES
+    spare = math.ceil(tokens / block) * block - tokens
+    return jnp.pad(jnp.moveaxis(x, 2, 1), ((0, 0), (0, 0), (0, spare), (0, 0))), block

@@ -1,0 +1,1 @@
+"""CogVideoX (Yang et al., 2024): text to video."""
