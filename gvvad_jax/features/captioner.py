@@ -8,7 +8,7 @@ import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,27 @@ MAX_LENGTH = 50  # tokens of a sentence, its first and its end counted; captions
 PER_DEVICE = {"cpu": 1}  # windows a device and call
 PER_ACCELERATOR = 16
 Sources = Mapping[str, Callable[[], decode.Source]]
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """What writes sentences: cropped frames of at most `batch` windows are begun, and their sentences ended later."""
+
+    batch: int
+    frames: int  # of a window
+    identity: dict[str, Any]
+
+    def crop(self, frame: Any, /) -> np.ndarray:
+        """The pixels that it sees of a frame."""
+        ...
+
+    def begin(self, windows: Any, /) -> Any:
+        """Starts on windows."""
+        ...
+
+    def end(self, begun: Any, /) -> Sequence[str | Exception]:
+        """For each window its sentence, or why its video has none."""
+        ...
 
 
 class Captioner:
@@ -118,7 +139,7 @@ def sources(videos: Sequence[datasets.Entry] | records.Reader) -> Sources:
 def write(
     out: str | Path,
     encoder: SentenceEncoder,
-    captioner: Captioner,
+    captioner: Writer,
     videos: Sequence[datasets.Entry] | records.Reader,
     *,
     window: int = captions.WINDOW,
@@ -174,7 +195,7 @@ class _Video:
 
 
 def sentences(
-    captioner: Captioner,
+    captioner: Writer,
     videos: Iterable[tuple[str, Callable[[], decode.Source]]],
     decoder: decode.Decoder,
     window: int = captions.WINDOW,
@@ -193,8 +214,13 @@ def sentences(
 
     def end() -> None:
         owners, begun = running.popleft()
+        if all(owner.error for owner in owners):
+            return
         for owner, text in zip(owners, captioner.end(begun), strict=True):
-            owner.sentences.append(text)
+            if isinstance(text, Exception):
+                owner.error = owner.error or text
+            else:
+                owner.sentences.append(text)
 
     def done() -> Iterator[tuple[str, captions.Spans, list[str] | Exception]]:
         while waiting and waiting[0].is_done:
@@ -203,17 +229,19 @@ def sentences(
 
     for id, load in videos:
         waiting.append(video := _Video(id))
-        try:
-            snippets = decoder.snippets(load(), keep="all", name=id)
-            frames = (frame for snippet in snippets for frame in snippet.frames)
-            for span, images in cut(frames, captioner.crop, captioner.frames, window, stride):
-                video.spans.append(span)
-                pending.append((video, images))
-                if len(pending) == captioner.batch:
-                    begin()
+        for cropped in _cropped(captioner, id, load, decoder, window, stride):
+            if isinstance(cropped, Exception):
+                video.error = cropped
+                break
+            video.spans.append(cropped[0])
+            pending.append((video, cropped[1]))
+            if len(pending) == captioner.batch:
+                begin()
+            if video.error is not None:  # the rest of it is not asked for
+                break
+        else:
             video.count = len(video.spans)
-        except (ValueError, OSError) as error:  # the file's fault; anything else is ours and ends the run
-            video.error = error
+        if video.error is not None:
             pending[:] = [item for item in pending if item[0] is not video]
         yield from done()
     if pending:
@@ -221,6 +249,23 @@ def sentences(
     while running:
         end()
     yield from done()
+
+
+def _cropped(
+    captioner: Writer,
+    id: str,
+    load: Callable[[], decode.Source],
+    decoder: decode.Decoder,
+    window: int,
+    stride: int,
+) -> Iterator[tuple[tuple[int, int], np.ndarray] | Exception]:
+    """A video's windows; last what is wrong with its file, as anything else is ours and ends the run."""
+    try:
+        snippets = decoder.snippets(load(), keep="all", name=id)
+        frames = (frame for snippet in snippets for frame in snippet.frames)
+        yield from cut(frames, captioner.crop, captioner.frames, window, stride)
+    except (ValueError, OSError) as error:
+        yield error
 
 
 def cut(

@@ -17,7 +17,8 @@ from gvvad_jax.features.sentences import SentenceEncoder
 WINDOW, STRIDE = 64, 16
 TOGETHER = 1024  # sentences embedded before they are written
 NO_CAPTIONS = (
-    "give --weights=DIR of a captioner (GIT), --captions=FILE.jsonl or a video set whose records carry captions"
+    "give --weights=DIR of a captioner (GIT), --captioner=openai, --captions=FILE.jsonl or a video set whose records "
+    "carry captions"
 )
 Spans = list[tuple[int, int]]
 Captioned = tuple[str, Spans, list[str]]
@@ -32,6 +33,7 @@ class Summary:
     there: int
     sentences: int
     failed: tuple[str, ...]
+    report: str = ""  # what a paid service took
 
     @property
     def status(self) -> int:

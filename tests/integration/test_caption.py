@@ -1,6 +1,7 @@
 """tools/caption.py as a user runs it."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gvvad_jax import records
+from tests.endpoint import service as fake
 from tests.features import bert_folder, git_folder
 from tests.features.test_captions import DRAWN, video
 from tests.video import clips
@@ -17,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 def run(*flags):
     command = [sys.executable, str(ROOT / "tools" / "caption.py"), *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "tests")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    kept |= {"NO_PROXY": "127.0.0.1", "OPENAI_API_KEY": fake.KEY}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "tests", env=kept)
 
 
 def test_captions_of_a_video_set_become_a_text_set(tmp_path):
@@ -50,6 +54,36 @@ def test_a_network_captions_raw_files_and_a_video_set_alike(tmp_path):
     assert set(" ".join(found.sentences).split()) <= set(bert_folder.WORDS) and found.source["captions"] == "small-git"
 
 
+def test_a_model_behind_an_endpoint_captions_raw_files(tmp_path):
+    (tmp_path / "raw").mkdir()
+    clips.make(tmp_path / "raw" / "a.mp4", 20)
+    clips.make(tmp_path / "raw" / "b.mp4", 16)
+    flags = (
+        "--captioner=openai",
+        "--model=looks",
+        "--attempts=1",
+        f"--text_weights={bert_folder.make(tmp_path / 'b')}",
+    )
+    flags += (f"--root={tmp_path / 'raw'}", f"--out={tmp_path / 'text'}")
+    with fake.running(fake.says("A man walks."), fake.says("Nobody is there."), fake.fails(503)) as server:
+        done = run(f"--base_url={server.url}", *flags)
+        assert done.returncode == 1 and "1 videos made, 2 sentences, 1 failed (errors.jsonl)" in done.stdout, (
+            done.stderr
+        )
+        assert "b: no answer: status 503: no after 1 attempts" in done.stderr and "paid now: 2 answers" in done.stdout
+        assert {body["model"] for body in server.requests} == {"looks"}
+        server.steps = [fake.says("A man waits.")]
+        done = run(f"--base_url={server.url}", *flags)
+        assert done.returncode == 0 and len(server.requests) == 4
+    assert [list(r.sentences) for r in records.reader(tmp_path / "text")] == [
+        ["A man walks.", "Nobody is there."],
+        ["A man waits."],
+    ]
+    done = run("--base_url=http://127.0.0.1:9/v1", *flags[:-1], f"--out={tmp_path / 'other'}")
+    assert done.returncode == 2 and "error: 127.0.0.1: no connection after 1 attempts" in done.stderr
+    assert not (tmp_path / "other").exists() and fake.KEY not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
@@ -57,6 +91,7 @@ def test_a_network_captions_raw_files_and_a_video_set_alike(tmp_path):
         (["--out=OUT"], "give --videos (a video set), --captions"),
         (["--out=OUT", "--root=OUT"], "text holds no captions: give --weights=DIR of a captioner"),
         (["--out=OUT", "--root=OUT", "--weights=x", "--captions=y"], "give --weights (a captioner) or --captions"),
+        (["--out=OUT", "--root=OUT", "--weights=x", "--captioner=openai"], "--captioner=openai writes the captions"),
         (["--out=OUT", "--captions=absent.jsonl", "--text_weights=BERT"], "no file absent.jsonl"),
         (["--out=OUT", "--captions=absent.jsonl", "--text_weights=absent"], "absent holds no config.json"),
     ],
