@@ -123,15 +123,15 @@ def get_config(arg: str | None = None) -> Any:
     pipeline.test = 10  # of dataset=scenes: test videos of each class
     # For detectors that read text; drawn videos carry theirs.
     pipeline.captions = ""  # a caption file (.jsonl), or
-    pipeline.caption_weights = ""  # a folder of GIT, which writes them
+    pipeline.caption_weights = ""  # GIT's folder or hub name, which writes them
     pipeline.encoder = "efficientnet_lite0"
-    pipeline.weights = ""  # folder of the encoder's, where it needs one
-    pipeline.text_weights = ""  # folder of a sentence encoder's; empty: all-MiniLM-L6-v2
+    pipeline.weights = ""  # folder or hub name of the encoder's, where it needs one
+    pipeline.text_weights = ""  # folder or hub name of a sentence encoder's; empty: all-MiniLM-L6-v2
     pipeline.crops = "centre"  # centre | five | ten | tiles
     pipeline.tiles = (5, 3)  # columns, rows, of crops=tiles
     pipeline.motion = ()  # blocks after the encoder's: differences, flow, image
     pipeline.frames_per_snippet = 1  # encoded of each 16
     pipeline.filter = True  # False: every generated clip is used
-    pipeline.filter_weights = ""  # a folder of CLIP: clips are compared with their descriptions
+    pipeline.filter_weights = ""  # CLIP's folder or hub name: clips are compared with their descriptions
     c.filter = filters.get_config().filter  # of mode=pipeline and tools/filter.py: configs/filter.py
     return c

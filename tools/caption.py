@@ -21,7 +21,7 @@ from gvvad_jax.endpoint import options
 VIDEOS = flags.DEFINE_string("videos", None, "A video set.")
 ROOT = flags.DEFINE_string("root", None, "A folder of raw videos; their ids are their paths without ending.")
 CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, instead of the captions in the records.")
-WEIGHTS = flags.DEFINE_string("weights", None, "The folder of GIT's weights, which then writes the captions.")
+WEIGHTS = flags.DEFINE_string("weights", None, "GIT's folder, or its hub name, which then writes the captions.")
 CAPTIONER = flags.DEFINE_enum(
     "captioner", "git", ["git", "openai"], "What writes them: git (with --weights) or openai (a vision language model)."
 )
@@ -29,7 +29,7 @@ CLIP_PIXELS = flags.DEFINE_bool(
     "clip_pixels", False, "Resize and normalise frames for GIT as CLIP does, whatever preprocessor_config.json says."
 )
 TEXT_WEIGHTS = flags.DEFINE_string(
-    "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
+    "text_weights", None, "A sentence encoder's folder or hub name (default: all-MiniLM-L6-v2)."
 )
 WINDOW = flags.DEFINE_integer("window", 64, "Frames that a sentence is about.", 1)
 STRIDE = flags.DEFINE_integer("stride", 16, "Frames from one window's start to the next.", 1)

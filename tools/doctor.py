@@ -22,7 +22,7 @@ DATASET = flags.DEFINE_string("dataset", None, "The data set of --root or of --g
 ROOT = flags.DEFINE_string("root", None, "A folder of raw videos, with --dataset.")
 TRUTH = flags.DEFINE_string("ground_truth", None, "A published ground truth: flat .npy, or .npz by name.")
 LIST = flags.DEFINE_string("label_list", None, "The order of the videos in a flat ground truth.")
-WEIGHTS = flags.DEFINE_string("weights", None, "A folder of published weights.")
+WEIGHTS = flags.DEFINE_string("weights", None, "A folder of published weights, or a name of the Hugging Face hub.")
 
 
 def main(argv: list[str]) -> int:
@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
 
     from gvvad_jax.doctor import comparison, machine, sets, truth, weights
     from gvvad_jax.doctor.finding import status
+    from gvvad_jax.weights import hub
 
     looked = []
     if SET.value:
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     if TRUTH.value:
         looked.append(truth.explain(_there(TRUTH.value), DATASET.value, Path(LIST.value) if LIST.value else None))
     if WEIGHTS.value:
-        looked.append(weights.inspect(Path(WEIGHTS.value)))
+        looked.append(weights.inspect(hub.folder_of(WEIGHTS.value)))
     findings = []
     for finding in (finding for findings in looked or [machine.inspect()] for finding in findings):
         print(finding, flush=True)

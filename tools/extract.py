@@ -19,7 +19,7 @@ ENCODER = flags.DEFINE_string(
     "encoder", "efficientnet_lite0", "The image encoder: efficientnet_lite0, or clip (with --weights)."
 )
 WEIGHTS = flags.DEFINE_string(
-    "weights", None, "The folder of published weights (Hugging Face layout), for --encoder=clip."
+    "weights", None, "A folder of published weights, or a hub name (openai/clip-vit-large-patch14), for --encoder=clip."
 )
 CROPS = flags.DEFINE_enum("crops", "centre", ["centre", "five", "ten", "tiles"], "Which views of a frame are encoded.")
 TILES = flags.DEFINE_string("tiles", "5x3", "Columns x rows of overlapping 224-pixel cells, for --crops=tiles.")

@@ -22,7 +22,7 @@ sys.path.append(str(ROOT))  # config files import each other as `configs`
 VIDEOS = flags.DEFINE_string("videos", None, "The video set whose clips are judged.")
 FEATURES = flags.DEFINE_list("features", [], "Feature sets of real videos and of these clips: the domain gap.")
 SCORES = flags.DEFINE_string("scores", None, "scores.npz of a detector trained on real videos, over these clips.")
-WEIGHTS = flags.DEFINE_string("weights", None, "A folder of CLIP, to compare clips with their descriptions.")
+WEIGHTS = flags.DEFINE_string("weights", None, "CLIP's folder or hub name, to compare clips with their descriptions.")
 WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode, each with a process.", 1)
 OUT = flags.DEFINE_string("out", None, "The selection that is made (.jsonl).")
 # A default here would read the command line before mistakes in it can be told in a sentence; see below.

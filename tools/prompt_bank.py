@@ -12,7 +12,9 @@ from gvvad_jax import program
 
 SENTENCES = flags.DEFINE_string("sentences", None, "A text file, a prompt a line.")
 NPY = flags.DEFINE_string("npy", None, "A published array of prompt vectors, [prompts, width].")
-WEIGHTS = flags.DEFINE_string("text_weights", None, "For --sentences: a folder of weights (default: all-MiniLM-L6-v2).")
+WEIGHTS = flags.DEFINE_string(
+    "text_weights", None, "For --sentences: a folder or hub name (default: all-MiniLM-L6-v2)."
+)
 ENCODER = flags.DEFINE_string(
     "text_encoder_name",
     "sup-simcse-bert-base-uncased",

@@ -16,10 +16,12 @@ from gvvad_jax import program
 
 BUNDLE = flags.DEFINE_string("bundle", None, "The bundle/ folder of a run.")
 CAPTIONS = flags.DEFINE_string("captions", None, "A caption file, for a detector that reads text.")
-CAPTIONER = flags.DEFINE_string("caption_weights", None, "Instead: a folder of GIT, which captions each video.")
-WEIGHTS = flags.DEFINE_string("weights", None, "The folder of the image encoder's weights, where it needs one.")
+CAPTIONER = flags.DEFINE_string(
+    "caption_weights", None, "Instead: GIT's folder or hub name, which captions each video."
+)
+WEIGHTS = flags.DEFINE_string("weights", None, "The image encoder's folder or hub name, where it needs one.")
 TEXT_WEIGHTS = flags.DEFINE_string(
-    "text_weights", None, "The folder of a sentence encoder's weights (default: all-MiniLM-L6-v2)."
+    "text_weights", None, "A sentence encoder's folder or hub name (default: all-MiniLM-L6-v2)."
 )
 PLAYER = flags.DEFINE_bool("player", True, "Let pages play the videos: writes a small copy of each.")
 OUT = flags.DEFINE_string("out", None, "The folder that is made.")

@@ -23,7 +23,7 @@ from gvvad_jax.features import captions
 from gvvad_jax.features.sentences import SentenceEncoder, name_of, tokenizer
 from gvvad_jax.models import clip, git
 from gvvad_jax.video import decode
-from gvvad_jax.weights import folder
+from gvvad_jax.weights import folder, hub
 
 MAX_LENGTH = 50  # tokens of a sentence, its first and its end counted; captions seldom reach half of it
 PER_DEVICE = {"cpu": 1}  # windows a device and call
@@ -53,14 +53,14 @@ class Writer(Protocol):
 
 
 class Captioner:
-    """A folder of GIT's weights, its tokenizer and its pixels; float32 on a CPU and bfloat16 on accelerators."""
+    """GIT of a folder or hub name, its tokenizer and pixels; float32 on a CPU and bfloat16 on accelerators."""
 
     def __init__(self, path: str | Path, max_length: int = MAX_LENGTH, has_clip_pixels: bool = False):
         """ValueError or OSError where weights, tokenizer or settings are missing or damaged.
 
         `has_clip_pixels`: CLIP's, whatever the folder's preprocessor_config.json says.
         """
-        path = Path(path)
+        path = hub.folder_of(path)
         devices = np.array(jax.local_devices())
         dtype = "float32" if devices[0].platform == "cpu" else "bfloat16"
         model = git.load(path, dtype)

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from gvvad_jax.models import clip as clip_network
 from gvvad_jax.models import efficientnet_lite, text_image
-from gvvad_jax.weights import folder
+from gvvad_jax.weights import folder, hub
 
 # Images a device and call. On CPU more than 3 no longer fit the caches and each call's memory is mapped anew:
 # 15 cpu ms an image at 2, 22 at 8 (Zen 3, two cores).
@@ -53,10 +53,10 @@ def names() -> list[str]:
 
 
 def create(name: str, weights: str | Path | None = None) -> Encoder:
-    """The encoder called `name`, its weights from the folder or file `weights`, or where it finds them itself."""
+    """The encoder called `name`, its weights from the folder, file or hub name `weights`, or where it finds them."""
     if name not in ENCODERS:
         raise ValueError(f"no encoder is called {name!r}; use one of {', '.join(names())}.")
-    return ENCODERS[name](None if weights is None else Path(weights))
+    return ENCODERS[name](None if weights is None else hub.folder_of(weights))
 
 
 def efficientnet_lite0(weights: Path | None = None) -> "Sharded":

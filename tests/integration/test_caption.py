@@ -93,13 +93,19 @@ def test_a_model_behind_an_endpoint_captions_raw_files(tmp_path):
         (["--out=OUT", "--root=OUT", "--weights=x", "--captions=y"], "give --weights (a captioner) or --captions"),
         (["--out=OUT", "--root=OUT", "--weights=x", "--captioner=openai"], "--captioner=openai writes the captions"),
         (["--out=OUT", "--captions=absent.jsonl", "--text_weights=BERT"], "no file absent.jsonl"),
-        (["--out=OUT", "--captions=absent.jsonl", "--text_weights=absent"], "absent holds no config.json"),
+        (["--out=OUT", "--root=raw", "--weights=some/git", "--text_weights=BERT"], "as a name of the hub, it was not"),
+        (
+            ["--out=OUT", "--captions=absent.jsonl", "--text_weights=absent"],
+            "absent: no such file or folder, and no name of the hub",
+        ),
     ],
 )
 def test_what_cannot_run_is_one_sentence_and_nothing_written(tmp_path, flags, sentence):
     if "--text_weights=BERT" in flags:
         bert_folder.make(tmp_path / "bert")
-    places = {"OUT": str(tmp_path / "text"), "BERT": str(tmp_path / "bert")}
+    (tmp_path / "raw").mkdir()
+    clips.make(tmp_path / "raw" / "a.mp4", 2)
+    places = {"raw": str(tmp_path / "raw"), "OUT": str(tmp_path / "text"), "BERT": str(tmp_path / "bert")}
     for name, place in places.items():
         flags = [flag.replace(f"={name}", f"={place}") for flag in flags]
     done = run(*flags)
