@@ -6,6 +6,7 @@ fast as one einsum over the batch.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,8 @@ from jaxtyping import Array, Bool, Float
 LONG = 128  # keys from which a CPU works by parts, and a TPU by its kernel
 PART = 4 << 20  # bytes of scores that a CPU's part may have; more rows, heads or queries than that go one by one
 QUERIES = 206  # and so many queries at once where one head's scores are more than a part
-BLOCK = 1024  # tokens that the TPU's kernel takes at once; shorter sequences are filled up to whole LANES
-LANES = 128
+BLOCKS = (1024, 896, 768, 640, 512)  # tokens that the TPU's kernel may take at once
+LANES = 128  # and a shorter sequence is one block of so many times some whole number
 HALF = (jnp.bfloat16, jnp.float16)
 
 
@@ -100,19 +101,29 @@ def _kernel(query: Array, key: Array, value: Array, keys: int, interpret: bool =
         block_sizes=splash.BlockSizes(
             block_q=q_block,
             block_kv=k_block,
-            block_kv_compute=next(size for size in (512, 384, 256, 128) if k_block % size == 0),
+            block_kv_compute=next((size for size in (512, 384, 256) if k_block % size == 0), k_block),
         ),
         interpret=interpret,
     )
     is_there = (jnp.arange(k.shape[2]) < keys).astype(jnp.int32)
     segments = None if keys == k.shape[2] else splash.SegmentIds(jnp.ones(q.shape[2], jnp.int32), is_there)
-    rows = jax.vmap(lambda q, k, v: kernel(q, k, v, segment_ids=segments))(q, k, v)
+    rows: Any = jax.vmap(lambda q, k, v: kernel(q, k, v, segment_ids=segments))(q, k, v)
     return jnp.moveaxis(rows, 1, 2)[:, : query.shape[1]].astype(query.dtype)
 
 
 def _filled(x: Array) -> tuple[Array, int]:
     """[n, heads, whole blocks, width] and the block's size."""
-    tokens = x.shape[1]
-    block = BLOCK if tokens > BLOCK else math.ceil(tokens / LANES) * LANES
-    spare = math.ceil(tokens / block) * block - tokens
-    return jnp.pad(jnp.moveaxis(x, 2, 1), ((0, 0), (0, 0), (0, spare), (0, 0))), block
+    spare = padded(x.shape[1]) - x.shape[1]
+    return jnp.pad(jnp.moveaxis(x, 2, 1), ((0, 0), (0, 0), (0, spare), (0, 0))), _block(x.shape[1])
+
+
+def padded(tokens: int) -> int:
+    """So many tokens in whole blocks of the TPU's kernel."""
+    return math.ceil(tokens / _block(tokens)) * _block(tokens)
+
+
+def _block(tokens: int) -> int:
+    """The one that leaves the least empty, the larger of equals."""
+    if tokens <= BLOCKS[0]:
+        return math.ceil(tokens / LANES) * LANES
+    return min(BLOCKS, key=lambda size: math.ceil(tokens / size) * size)

@@ -32,12 +32,9 @@ class Layout:
 
     def padded(self, tokens: int) -> int:
         """So many tokens filled up to whole blocks of attention on every device."""
-        return math.ceil(tokens / (self.shards * self.block)) * self.shards * self.block
-
-    @property
-    def block(self) -> int:
-        """Tokens that attention takes at once on this platform."""
-        return attention.BLOCK if (self.platform or jax.default_backend()) == "tpu" else 1
+        each = math.ceil(tokens / self.shards)
+        is_tpu = (self.platform or jax.default_backend()) == "tpu"
+        return self.shards * (attention.padded(each) if is_tpu else each)
 
     def tokens(self, x: Float[Array, "n tokens width"]) -> Float[Array, "n tokens width"]:
         """Pins tokens to their devices."""
@@ -82,3 +79,6 @@ class Layout:
         if self.mesh is not None or rows[0].shape[0] == 1:
             return block(*rows)
         return lax.map(lambda row: block(*(x[None] for x in row))[0], rows)
+
+
+ONE_DEVICE = Layout()

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Shaped
 
 from gvvad_jax.models.cogvideox import positions
 from gvvad_jax.models.cogvideox.config import Config
-from gvvad_jax.models.cogvideox.layout import Layout
+from gvvad_jax.models.cogvideox.layout import ONE_DEVICE, Layout
 from gvvad_jax.nn.blocks import Norm, matmul, normalise
 
 OFS = 2.0  # what version 1.5's image-to-video is told of its image's strength
@@ -132,14 +132,14 @@ class Body(nnx.Module):
         text: Float[Array, "n text width"],
         modulation: Modulation,
         places: Places,
-        layout: Layout = Layout(),
+        layout: Layout = ONE_DEVICE,
     ) -> Float[Array, "n frames outputs rows columns"]:
         """What is predicted of each latent; `modulation`: of one step for all rows, or of a step each."""
         x = self.embed(latents, text, places, layout)
         x, _ = self.blocks(x, modulation, places, layout)
         return self.end(x, modulation, latents.shape, places, layout)
 
-    def embed(self, latents: Array, text: Array, places: Places, layout: Layout = Layout()) -> Array:
+    def embed(self, latents: Array, text: Array, places: Places, layout: Layout = ONE_DEVICE) -> Array:
         """[n, tokens, width]: text, then patches frame by frame and row by row, then zeros."""
         config, (n, frames, channels, rows, columns) = self.config, latents.shape
         p, t = config.patch, config.frames_together
@@ -155,7 +155,7 @@ class Body(nnx.Module):
         return layout.tokens(jnp.pad(x, ((0, 0), (0, places.total - places.count), (0, 0))))
 
     def blocks(
-        self, x: Array, modulation: Modulation, places: Places, layout: Layout = Layout(), keep: bool = False
+        self, x: Array, modulation: Modulation, places: Places, layout: Layout = ONE_DEVICE, keep: bool = False
     ) -> tuple[Array, Any]:
         """The last block's tokens and, with `keep`, every block's."""
         parameters = {name: value[...] for name, value in vars(self).items() if isinstance(value, nnx.Param)}
@@ -169,14 +169,13 @@ class Body(nnx.Module):
         def block(x: Array, given: tuple[dict[str, Array], Array, Array]) -> tuple[Array, Any]:
             p, first, second = given
             p = jax.tree.map(layout.whole, p)
-            x = layout.by_row(lambda *row: self._block(p, *row, places, layout), x, first, second)
+            x = layout.by_row(lambda *row: self._block(p, row, places, layout), x, first, second)
             return x, x if keep else None
 
         return lax.scan(block, x, (parameters, first, second))
 
-    def _block(
-        self, p: dict[str, Array], x: Array, first: Array, second: Array, places: Places, layout: Layout
-    ) -> Array:
+    def _block(self, p: dict[str, Array], given: tuple[Array, ...], places: Places, layout: Layout) -> Array:
+        x, first, second = given
         h, gate = self._modulated(p, "norm1", x, first, places)
         joined = (matmul(h, p["qkv_kernel"]) + p["qkv_bias"]).reshape(*x.shape[:2], 3, self.config.heads, -1)
         query = normalise(joined[:, :, 0], p["query_scale"], p["query_bias"], HEAD_EPSILON)
@@ -205,7 +204,7 @@ class Body(nnx.Module):
         modulation: Modulation,
         shape: tuple[int, ...],
         places: Places,
-        layout: Layout = Layout(),
+        layout: Layout = ONE_DEVICE,
     ) -> Float[Array, "n frames outputs rows columns"]:
         """Video tokens to what is predicted of latents of this `shape`."""
         config, (n, frames, _, rows, columns) = self.config, shape
@@ -230,7 +229,7 @@ def turned(
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1).astype(x.dtype)
 
 
-def places(config: Config, frames: int, rows: int, columns: int, layout: Layout = Layout()) -> Places:
+def places(config: Config, frames: int, rows: int, columns: int, layout: Layout = ONE_DEVICE) -> Places:
     """Of latents of this size.
 
     A stored table is of the native size alone: another size is a ValueError, but another number of frames falls back to

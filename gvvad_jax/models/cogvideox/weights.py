@@ -17,7 +17,6 @@ from gvvad_jax.models.cogvideox.config import Config
 from gvvad_jax.models.cogvideox.transformer import Body, Modulator
 from gvvad_jax.weights import folder, tables
 
-STEM = "diffusion_pytorch_model"
 TABLE = "patch_embed.pos_embedding"
 
 
@@ -29,14 +28,17 @@ class Transformer(nnx.Module):
         self.config = config
 
 
+def config(path: str | Path) -> Config:
+    """Of the transformer in a diffusers folder."""
+    found = folder.component(path, "config.json", (config_file.CLASS,), "a CogVideoX transformer")
+    return Config.of(found, str(Path(path) / "config.json"))
+
+
 def load(path: str | Path, dtype: Any = "float32") -> Transformer:
     """The network in a diffusers folder; a tensor too many, too few or misshapen is a ValueError."""
-    path = Path(path)
-    found = folder.component(path, "config.json", (config_file.CLASS,), "a CogVideoX transformer")
-    config = Config.of(found, str(path / "config.json"))
-    arrays = folder.read(path, STEM)
-    model = nnx.eval_shape(lambda: Transformer(config, jnp.dtype(dtype)))
-    tables.fill(model, arrays, table(config, arrays), origin=str(path))
+    sizes, arrays = config(path), folder.read(path, folder.DIFFUSERS)
+    model = nnx.eval_shape(lambda: Transformer(sizes, jnp.dtype(dtype)))
+    tables.fill(model, arrays, table(sizes, arrays), origin=str(path))
     return model
 
 

@@ -1,0 +1,217 @@
+"""A diffusers folder of CogVideoX as a sampler: prompts' vectors to latents to frames, one network after another."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, UInt8
+from PIL import Image
+
+from gvvad_jax.models import t5
+from gvvad_jax.models.cogvideox import denoise, schedulers, sizes, stages, transformer, vae, weights
+from gvvad_jax.models.cogvideox import guidance as guiding
+from gvvad_jax.models.cogvideox.layout import ONE_DEVICE, Layout
+from gvvad_jax.weights import folder
+
+PARTS = ("transformer", "vae", "text_encoder", "scheduler")
+OUTPUTS = ("uint8", "latents")
+IMAGE_KEY = 1 << 20  # folded into a video's key for its image's noise; steps are below it
+
+
+class Pipeline:
+    """The folder's configs, and its networks as they are used."""
+
+    def __init__(self, path: Path, dtype: Any, layout: Layout):
+        """ValueError or OSError where a part is missing, damaged or of another network; nothing is read in full yet."""
+        self.path, self.dtype, self.layout = path, jnp.dtype(dtype), layout
+        parts = {name: path / name for name in ("transformer", "vae", "text_encoder", "scheduler")}
+        self.config = weights.config(parts["transformer"])
+        self.scheduler, self.kind = schedulers.load(parts["scheduler"])
+        files = [path for name in PARTS[:2] for path in folder.files(parts[name], folder.DIFFUSERS)]
+        if parts["text_encoder"].is_dir():
+            files += folder.files(parts["text_encoder"])
+        # Published weights are halves.
+        stays = stages.have_room(sum(file.stat().st_size for file in files) * self.dtype.itemsize // 2, layout)
+        folder.read(parts["transformer"], folder.DIFFUSERS)  # its headers: a damaged shard is said at once
+        networks = functools.cache(lambda: weights.load(parts["transformer"], self.dtype))
+        self._body = stages.Stage(lambda: networks().body, layout, stays)
+        self._modulator = stages.Stage(lambda: networks().modulator, layout, False)
+        self._text = stages.Stage(lambda: t5.load(parts["text_encoder"], self.dtype), layout, stays)
+        self._modulations: dict[tuple[int, ...], transformer.Modulation] = {}
+        load_vae = vae.load if self.config.takes_image else vae.load_decoder
+        self.vae = load_vae(parts["vae"], self.dtype)
+
+    @functools.cached_property
+    def tokenizer(self) -> t5.Tokenizer:
+        """The folder's; OSError where it has none."""
+        return t5.tokenizer(self.path / "tokenizer", self.config.text_tokens)
+
+    def encode(self, ids: Int[np.ndarray, "n tokens"]) -> Float[np.ndarray, "n tokens width"]:
+        """T5's vectors of prompts, without a mask: padding is attended to, as published."""
+        with self._text as (graph, state):
+            return np.asarray(_encode(graph, state, ids))
+
+    def sample(
+        self,
+        prompt_embeds: Float[Array | np.ndarray, "videos tokens inputs"],
+        negative_embeds: Float[Array | np.ndarray, "videos tokens inputs"] | None = None,
+        latents: Float[Array | np.ndarray, "videos frames channels rows columns"] | None = None,
+        noise: Float[Array | np.ndarray, "steps videos frames channels rows columns"] | None = None,
+        seed: int | Sequence[int] | None = None,
+        image: UInt8[np.ndarray, "videos image_rows image_columns 3"] | None = None,
+        image_noise: Float[Array | np.ndarray, "videos 1 channels rows columns"] | None = None,
+        frames: int | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        steps: int = 50,
+        guidance: float | int = 6.0,
+        dynamic_guidance: str = "off",
+        scheduler: str | None = None,
+        output: str = "uint8",
+        stepped: bool = False,
+        told: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Videos, uint8 [videos, frames, height, width, 3], or with output="latents" what the last step leaves.
+
+        Sizes are the native ones where None. `seed`: one for all videos, of which each then has its own key, or one
+        each; it is needed where latents, or noise that the scheduler adds, are not given. `stepped`: one call of the
+        device a step, of which `told` hears, in place of one for all. What does not fit is a ValueError.
+        """
+        if output not in OUTPUTS:
+            raise ValueError(f"output={output!r}; it is one of {', '.join(OUTPUTS)}.")
+        count = len(prompt_embeds)
+        size = sizes.of(self.config, self.vae.config.shrink, frames, height, width)
+        plan = schedulers.plan(self.scheduler, steps, scheduler or self.kind)
+        scales = guiding.scales(float(guidance), steps, plan.timesteps, dynamic_guidance)
+        text = self._prompts(prompt_embeds, negative_embeds, guidance)
+        keys = _keys(seed, count)
+        shape = (count, *size.latents)
+        draws = plan.uses_noise and noise is None
+        if draws and keys is None:
+            raise ValueError("this scheduler adds noise: give noise or a seed.")
+        given = denoise.Given(
+            text=text,
+            image=self._image(image, image_noise, size, count, keys),
+            keys=keys if draws else None,
+            places=transformer.places(self.config, shape[1], shape[3], shape[4], self.layout),
+        )
+        rows = denoise.Row(
+            number=np.arange(steps, dtype=np.int32),
+            coefficients=plan.coefficients,
+            modulation=self._modulation(plan.timesteps),
+            scale=scales.astype(np.float32),
+            noise=None if draws or not plan.uses_noise else _fitting(noise, (steps, *shape), "noise", self.dtype),
+        )
+        x = self._begun(latents, shape, keys)
+        with self._body as (graph, state):
+            x = denoise.run(graph, self.layout, state, given, rows, x, stepped=stepped, told=told)
+        return np.asarray(x, np.float32) if output == "latents" else self.decode(x[:, size.dropped :])
+
+    def _prompts(self, positive: Any, negative: Any, guidance: float) -> Array:
+        """Rows for the transformer: with guidance the negative prompt's first."""
+        wanted = (len(positive), self.config.text_tokens, self.config.text_width)
+        rows = [_fitting(positive, wanted, "prompt_embeds", self.dtype)]
+        if guidance > 1:
+            if negative is None:
+                raise ValueError(f"guidance {guidance:g} needs negative_embeds, such as those of an empty prompt.")
+            rows.insert(0, _fitting(negative, wanted, "negative_embeds", self.dtype))
+        return jnp.concatenate(rows)
+
+    def _begun(self, latents: Any, shape: tuple[int, ...], keys: Array | None) -> Array:
+        if latents is not None:
+            return _fitting(latents, shape, "latents", self.dtype)
+        if keys is None:
+            raise ValueError("neither latents nor a seed to draw them by is given.")
+        return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys).astype(self.dtype)
+
+    def _modulation(self, timesteps: Int[np.ndarray, " steps"]) -> transformer.Modulation:
+        """Of every step; kept, for all clips of a run have the same."""
+        kept = self._modulations
+        if (at := tuple(timesteps.tolist())) not in kept:
+            kept.clear()
+            with self._modulator as (graph, state):
+                kept[at] = _modulate(graph, state, timesteps)
+        return kept[at]
+
+    def _image(self, image: Any, noise: Any, size: sizes.Size, count: int, keys: Array | None) -> Array | None:
+        """The first frame's latents, drawn from what the encoder says, and zeros for the frames after."""
+        if not self.config.takes_image:
+            if image is not None:
+                raise ValueError(f"{self.path} makes video of text alone; leave the image out.")
+            return None
+        if image is None or len(image) != count:
+            raise ValueError(f"{self.path} makes video of a first frame: give an image for each prompt.")
+        resized = [
+            np.asarray(Image.fromarray(one).convert("RGB").resize((size.width, size.height), Image.Resampling.LANCZOS))
+            for one in image
+        ]
+        mean, logvar = self.vae.encode((np.stack(resized).astype(np.float32) / 127.5 - 1)[:, None])
+        frames, channels, rows, columns = size.latents
+        shape = (count, 1, channels, rows, columns)
+        if noise is None:
+            if keys is None:
+                raise ValueError("neither image_noise nor a seed to draw it by is given.")
+            drawn = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, IMAGE_KEY), shape[1:]))(keys)
+        else:
+            drawn = _fitting(noise, shape, "image_noise", jnp.float32)
+        mean, logvar = (jnp.asarray(part).transpose(0, 1, 4, 2, 3) for part in (mean, logvar))
+        settings = self.vae.config
+        factor = 1 / settings.scaling_factor if settings.invert_scale_latents else settings.scaling_factor
+        found = (mean + jnp.exp(0.5 * logvar) * drawn) * factor
+        return jnp.pad(found, ((0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0))).astype(self.dtype)
+
+    def decode(
+        self, latents: Float[Array | np.ndarray, "videos frames channels rows columns"]
+    ) -> UInt8[np.ndarray, "videos n height width 3"]:
+        """Frames of latents as the loop leaves them, less those that it pads."""
+        scaled = jnp.asarray(latents, self.dtype) * jnp.asarray(1 / self.vae.config.scaling_factor, self.dtype)
+        # Single precision from here: half would round a picture twice.
+        found = self.vae.decode(scaled.transpose(0, 1, 3, 4, 2)) * np.float32(0.5) + np.float32(0.5)
+        return np.rint(np.clip(found, 0, 1) * 255).astype(np.uint8)
+
+
+def load(path: str | Path, dtype: Any = "float32", layout: Layout = ONE_DEVICE) -> Pipeline:
+    """The sampler in a diffusers folder (transformer, vae, text_encoder, scheduler).
+
+    Weights of the VAE are read now, the others' when they are used.
+    """
+    path = Path(path)
+    for name in ("transformer", "vae", "scheduler"):
+        if not (path / name).is_dir():
+            raise FileNotFoundError(
+                f"{path} holds no folder {name}; name a folder of CogVideoX in the diffusers layout."
+            )
+    return Pipeline(path, dtype, layout)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(graph: nnx.GraphDef, state: nnx.State, ids: Array) -> Array:
+    return nnx.merge(graph, state)(ids)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _modulate(graph: nnx.GraphDef, state: nnx.State, timesteps: Array) -> transformer.Modulation:
+    return nnx.merge(graph, state)(timesteps)
+
+
+def _keys(seed: int | Sequence[int] | None, count: int) -> Array | None:
+    """A random key a video; of one seed, the first video's is the seed's own, so that a clip alone is the same clip."""
+    if seed is None:
+        return None
+    if isinstance(seed, int | np.integer):
+        first = jax.random.key(seed)
+        return jnp.stack([first, *(jax.random.fold_in(first, -i) for i in range(1, count))])
+    if len(seed) != count:
+        raise ValueError(f"{len(seed)} seeds for {count} prompts; give one each, or one for all.")
+    return jnp.stack([jax.random.key(one) for one in seed])
+
+
+def _fitting(x: Any, shape: tuple[int, ...], what: str, dtype: Any) -> Array:
+    if x.shape != shape:
+        raise ValueError(f"{what} of shape {x.shape}, but {shape} is needed.")
+    return jnp.asarray(x, dtype)
