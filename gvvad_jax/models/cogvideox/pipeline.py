@@ -84,10 +84,10 @@ class Pipeline:
         """
         if output not in OUTPUTS:
             raise ValueError(f"output={output!r}; it is one of {', '.join(OUTPUTS)}.")
-        count = len(prompt_embeds)
+        count, guidance = len(prompt_embeds), float(guidance)
         size = sizes.of(self.config, self.vae.config.shrink, frames, height, width)
         plan = schedulers.plan(self.scheduler, steps, scheduler or self.kind)
-        scales = guiding.scales(float(guidance), steps, plan.timesteps, dynamic_guidance)
+        scales = guiding.scales(guidance, steps, plan.timesteps, dynamic_guidance)
         text = self._prompts(prompt_embeds, negative_embeds, guidance)
         keys = _keys(seed, count)
         shape = (count, *size.latents)
