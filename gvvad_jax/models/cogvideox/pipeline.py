@@ -20,7 +20,8 @@ from gvvad_jax.weights import folder
 
 PARTS = ("transformer", "vae", "text_encoder", "scheduler")
 OUTPUTS = ("uint8", "latents")
-IMAGE_KEY = 1 << 20  # folded into a video's key for its image's noise; steps are below it
+# What is folded into a key: steps lie below; into a video's, for its image's noise; into a seed's, for further videos.
+IMAGE_KEY, VIDEO_KEYS = 1 << 20, 1 << 21
 
 
 class Pipeline:
@@ -205,7 +206,7 @@ def _keys(seed: int | Sequence[int] | None, count: int) -> Array | None:
         return None
     if isinstance(seed, int | np.integer):
         first = jax.random.key(seed)
-        return jnp.stack([first, *(jax.random.fold_in(first, -i) for i in range(1, count))])
+        return jnp.stack([first, *(jax.random.fold_in(first, VIDEO_KEYS + i) for i in range(1, count))])
     if len(seed) != count:
         raise ValueError(f"{len(seed)} seeds for {count} prompts; give one each, or one for all.")
     return jnp.stack([jax.random.key(one) for one in seed])
