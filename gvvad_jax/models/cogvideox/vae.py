@@ -4,6 +4,7 @@ A video goes through in pieces of 2 latent frames (8 frames); an odd one more jo
 part of the function: every normalisation's statistics are a piece's own, so other pieces give other values.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32
 
 from gvvad_jax.models.cogvideox import vae_layers as layers
+from gvvad_jax.models.cogvideox import vae_tiles
 from gvvad_jax.models.cogvideox.vae_layers import Caches, Video
+from gvvad_jax.models.cogvideox.vae_tiles import Side, Tiles
 from gvvad_jax.weights import folder, tables
 
 CLASS, WHAT = "AutoencoderKLCogVideoX", "CogVideoX's VAE"
@@ -162,12 +165,12 @@ class Network:
         return cls(*nnx.split(module))
 
     def first(self, params: nnx.State, x: Video) -> tuple[Video, Caches]:
-        """The piece that begins a video."""
-        return first(self.graph, params, x)
+        """The piece that begins a video; compiled once a shape."""
+        return _first(self.graph, params, x)
 
     def next(self, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
-        """Any later piece; the caches keep their shapes, so they may be donated."""
-        return later(self.graph, params, caches, x)
+        """Any later piece; the caches keep their shapes, and those given are used up."""
+        return _next(self.graph, params, caches, x)
 
     @property
     def dtype(self) -> Any:
@@ -183,26 +186,19 @@ class Network:
         caches, start = None, 0
         for size in sizes:
             piece = jnp.asarray(x[:, start : start + size], self.dtype)
-            if caches is None:
-                out, caches = _first(self.graph, self.params, piece)
-            else:
-                out, caches = _later(self.graph, self.params, caches, piece)
+            out, caches = self.next(self.params, caches, piece) if caches else self.first(self.params, piece)
             start += size
             yield out
 
 
-def first(graph: nnx.GraphDef, params: nnx.State, x: Video) -> tuple[Video, Caches]:
-    """The piece that begins a video."""
+@functools.partial(jax.jit, static_argnums=0)
+def _first(graph: nnx.GraphDef, params: nnx.State, x: Video) -> tuple[Video, Caches]:
     return nnx.merge(graph, params)(x)
 
 
-def later(graph: nnx.GraphDef, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
-    """A piece after others."""
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _next(graph: nnx.GraphDef, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
     return nnx.merge(graph, params)(x, caches)
-
-
-_first = jax.jit(first, static_argnums=0)
-_later = jax.jit(later, static_argnums=0, donate_argnums=2)
 
 
 @dataclass(frozen=True)
@@ -214,26 +210,42 @@ class Vae:
     encoder: Network | None
 
     def decode(
-        self, latents: Float[Array | np.ndarray, "videos frames rows columns channels"]
+        self, latents: Float[Array | np.ndarray, "videos frames rows columns channels"], tiles: Tiles | None = None
     ) -> Float32[np.ndarray, "videos n height width 3"]:
         """Frames of latents (the scaling factor already off): 8N + 1 of an odd 2N + 1, but 8N of an even 2N.
 
-        Video by video and piece by piece, each copied to the host while the next is made.
+        Video by video and piece by piece, each copied to the host while the next is made; `tiles` need less memory
+        and give other values.
         """
         _refuse(latents, self.config.latent, 1, "latents")
-        sizes = pieces(latents.shape[1], LATENT_FRAMES)
-        return np.stack([_fetched(self.decoder.run(one[None], sizes)) for one in latents])
+        return _each(self.decoder, latents, LATENT_FRAMES, tiles and tiles.decoding(self.config.shrink))
 
     def encode(
-        self, video: Float[Array | np.ndarray, "videos n height width channels"]
+        self, video: Float[Array | np.ndarray, "videos n height width channels"], tiles: Tiles | None = None
     ) -> tuple[Float32[np.ndarray, "videos frames rows columns latent"], ...]:
         """Mean and log-variance of the latents of frames in [-1, 1]; rows and columns are whole multiples of 8."""
         if self.encoder is None:
             raise ValueError("this VAE was loaded without its encoder; load it whole.")
         _refuse(video, 3, self.config.shrink, "a video")
-        sizes = pieces(video.shape[1], FRAMES)
-        moments = np.stack([_fetched(self.encoder.run(one[None], sizes)) for one in video])
+        moments = _each(self.encoder, video, FRAMES, tiles and tiles.encoding(self.config.shrink))
         return moments[..., : self.config.latent], np.clip(moments[..., self.config.latent :], *LOGVAR)
+
+    @property
+    def tiles(self) -> Tiles:
+        """Those of the published program: half the rows and columns the network was made for."""
+        return Tiles(self.config.rows // 2, self.config.columns // 2)
+
+
+def _each(network: Network, videos: Any, usual: int, sides: tuple[Side, Side] | None) -> np.ndarray:
+    """Video by video: whole, or in tiles where `videos` are larger than one."""
+    sizes = pieces(videos.shape[1], usual)
+
+    def run(video: Any) -> np.ndarray:
+        return _fetched(network.run(video[None], sizes))
+
+    if sides is None or (videos.shape[2] <= sides[0].tile and videos.shape[3] <= sides[1].tile):
+        return np.stack([run(video) for video in videos])
+    return np.stack([vae_tiles.tiled(run, np.asarray(video), sides) for video in videos])
 
 
 def pieces(frames: int, usual: int) -> list[int]:

@@ -29,8 +29,11 @@ class CausalConv(nnx.Module):
         """Reads the past from `old` (None: the video begins here) and writes what follows needs into `new`."""
         past = jnp.repeat(x[:, :1], BACK, 1) if old is None else old[self.name]
         x = jnp.concatenate([past, x], 1)
-        new[self.name] = x[:, -BACK:]
-        return _convolve(x, self.kernel[...], ((0, 0), (1, 1), (1, 1))) + self.bias[...]
+        # Without the barrier the compiler may cut the caches out at the end, and keep every layer's input until then.
+        x, new[self.name] = lax.optimization_barrier((x, x[:, -BACK:]))
+        frames = x.shape[1] - BACK
+        taps = enumerate(self.kernel[...])
+        return sum((_convolve(x[:, i : i + frames], tap) for i, tap in taps), self.bias[...])
 
 
 class FrameConv(nnx.Module):
@@ -42,8 +45,7 @@ class FrameConv(nnx.Module):
 
     def __call__(self, x: Video, stride: int, padding: tuple[int, int]) -> Video:
         """Pads rows and columns alike, `padding` before and behind."""
-        kernel = self.kernel[...][None]
-        return _convolve(x, kernel, ((0, 0), padding, padding), stride) + self.bias[...]
+        return _convolve(x, self.kernel[...], padding, stride) + self.bias[...]
 
 
 class Pointwise(nnx.Module):
@@ -144,11 +146,16 @@ def spread_frames(x: Video, frames: int) -> Video:
     return jnp.concatenate([x[:, :alone], rest], 1)
 
 
-def _convolve(x: Array, kernel: Array, padding: Any, stride: int = 1) -> Array:
-    layout = ("NDHWC", "DHWIO", "NDHWC")
-    return lax.conv_general_dilated(
-        x, kernel, (1, stride, stride), padding, dimension_numbers=layout, precision=_precision(x)
+def _convolve(x: Array, kernel: Array, padding: tuple[int, int] = (1, 1), stride: int = 1) -> Array:
+    y = lax.conv_general_dilated(
+        x.reshape(-1, *x.shape[2:]),
+        kernel,
+        (stride, stride),
+        (padding, padding),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=_precision(x),
     )
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 def _precision(x: Array) -> lax.Precision | None:

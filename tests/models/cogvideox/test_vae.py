@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gvvad_jax.models.cogvideox import vae, vae_layers
+from gvvad_jax.models.cogvideox import vae, vae_layers, vae_tiles
 from gvvad_jax.weights import folder, tables
 
 CONFIG = dict(
@@ -66,7 +66,7 @@ def test_encoded_moments_equal_the_reference(case, frames):
 def test_the_first_piece_and_its_caches_equal_the_reference(case):
     model, wanted = case
     z = jnp.asarray(last(wanted["vae.decode.5.latents"])[:, :3])
-    frames, caches = jax.jit(model.decoder.first)(model.decoder.params, z)
+    frames, caches = model.decoder.first(model.decoder.params, z)
     close(frames, last(wanted["vae.decode.5.chunk0"]))
     for name in ("conv_in", "mid.0.conv1", "blocks.3.1.conv2", "conv_out"):
         close(caches[name], last(wanted[f"vae.decode.5.cache.{published(name)}"]), name)
@@ -193,6 +193,64 @@ def test_normalisation_takes_frames_rows_and_columns_together():
     y = (centred / np.sqrt(np.square(centred).mean((1, 2, 3, 5), keepdims=True) + 1e-6)).reshape(x.shape)
     y = y * np.arange(1, 7) + np.arange(6)
     close(layer(jnp.asarray(x, jnp.float32)), y / (1 + np.exp(-y)), tolerance=1e-4)  # the input's own rounding
+
+
+# Tiles.
+
+
+def settings(wanted):
+    found = json.loads(str(wanted["vae.tiled.settings"]))
+    sizes = [found[f"tile_sample_min_{side}"] for side in ("height", "width")]
+    return vae_tiles.Tiles(*sizes, *(found[f"overlap_{side}"] for side in ("height", "width")))
+
+
+def test_tiles_of_what_is_the_same_everywhere_join_to_the_whole():
+    x = np.random.default_rng(0).normal(size=(1, 2, 10, 14, 3)).astype(np.float32)
+    sides = vae_tiles.Tiles(48, 40).decoding(8)
+    joined = vae_tiles.tiled(lambda tile: tile.repeat(8, 1).repeat(8, 2), x[0], sides)
+    close(joined, x[0].repeat(8, 1).repeat(8, 2))
+
+
+@pytest.mark.slow
+def test_tiles_decode_as_the_reference_s_and_not_as_the_whole(case):
+    model, wanted = case
+    frames = model.decode(last(wanted["vae.tiled.latents"]), settings(wanted))
+    close(frames, last(wanted["vae.tiled.video"]))
+    assert np.abs(frames - last(wanted["vae.tiled.untiled"])).max() > 0.01
+
+
+@pytest.mark.slow
+def test_tiles_encode_as_the_reference_s(case):
+    model, wanted = case
+    mean, logvar = model.encode(last(wanted["vae.tiled.encode_video"]), settings(wanted))
+    close(mean, last(wanted["vae.tiled.encode_mean"]))
+    assert logvar.shape == mean.shape
+
+
+def test_a_video_no_larger_than_a_tile_is_decoded_whole(case):
+    model, wanted = case
+    latents = last(wanted["vae.decode.1.latents"])
+    assert (model.tiles.rows, model.tiles.columns) == (32, 48)
+    np.testing.assert_array_equal(model.decode(latents, vae_tiles.Tiles(48, 80)), model.decode(latents))
+    with pytest.raises(ValueError, match="tiles of 32 .* do not join"):
+        model.decode(latents, model.tiles)
+
+
+def test_published_tiles_are_of_240_by_360():
+    rows, columns = vae_tiles.Tiles(240, 360).decoding(8)
+    assert rows == vae_tiles.Side(tile=30, stride=25, blend=40, keep=200)
+    assert columns == vae_tiles.Side(tile=45, stride=36, blend=72, keep=288)
+
+
+def test_tiles_that_would_not_join_are_refused():
+    with pytest.raises(ValueError, match="tiles of 32 that overlap by 0.1667 do not join"):
+        vae_tiles.Tiles(32, 48).decoding(8)
+
+
+def test_fading_begins_with_the_tile_before():
+    before, after = np.zeros((1, 8, 2, 1), np.float32), np.ones((1, 5, 2, 1), np.float32)
+    assert vae_tiles.faded(before, after, 1, 4)[0, :, 0, 0].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert vae_tiles.faded(before[:, :2], after, 1, 4)[0, :, 0, 0].tolist() == [0, 0.5, 1, 1, 1]
 
 
 # Weights.
