@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from gvvad_jax import program
+from gvvad_jax import hosts, program
 from gvvad_jax.features import encoders
 from gvvad_jax.training import loop, mesh, runs, settings
 
@@ -105,10 +105,7 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Where the run is written; a run that is there goes on.")
     flags.DEFINE_bool("dry_run", False, "mode=pipeline: print the plan and what it would cost, and make nothing.")
     flags.DEFINE_integer("devices", 0, "On a CPU: how many devices to lay the run over; 0: one.")
-    flags.DEFINE_string("coordinator", "", "Address of process 0 (host:port), where the run has several processes.")
-    flags.DEFINE_integer("num_processes", 0, "How many processes the run has.")
-    flags.DEFINE_integer("process_id", -1, "The number of this process, from 0.")
-    flags.DEFINE_bool("distributed", False, "Several processes whose number and addresses the cluster says.")
+    hosts.define_flags()
     flags.mark_flags_as_required(["config", "workdir"])
 
 

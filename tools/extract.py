@@ -3,14 +3,16 @@
   python tools/extract.py --dataset=ped2 --root=ped2 --crops=tiles --motion=differences,flow --out=sets/ped2
 
 Run again it goes on where it stopped; on a finished set it tries what its errors.jsonl names, and says how many videos
-came later and are not in it. Exit status 0: no video failed; 1: some did (errors.jsonl); 2: it could not run.
+came later and are not in it. Several hosts that see one file system share the videos: the same command on each with
+--coordinator=HOST:PORT --num_processes=N --process_id=K, or --distributed where the cluster says. Exit status 0: no
+video failed; 1: some did (errors.jsonl); 2: it could not run.
 """
 
 import functools
 
 from absl import flags
 
-from gvvad_jax import datasets, program, records
+from gvvad_jax import datasets, hosts, program, records
 
 ROOT = flags.DEFINE_string("root", None, "The folder of the data set's raw videos or pictures.")
 DATASET = flags.DEFINE_string("dataset", None, f"What lies under --root: {', '.join(datasets.names())}.")
@@ -30,6 +32,7 @@ WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode, each with a p
 MEMORY = flags.DEFINE_integer("memory_bytes", None, "Limit of a decoding process, for large frames (2 GiB).", 1)
 SECONDS = flags.DEFINE_float("timeout_seconds", None, "How long a video may give no new frame (15).", 0.1)
 OUT = flags.DEFINE_string("out", None, "The feature set that is made.")
+hosts.define_flags()
 
 
 def main(argv: list[str]) -> int:
@@ -56,11 +59,13 @@ def main(argv: list[str]) -> int:
     name = DATASET.value or "folder"
     videos = datasets.entries(name, ROOT.value, SKIP.value) if ROOT.value else records.reader(VIDEOS.value or "")
     encoders.use_all_cores()
+    hosts.start_by_flags()
     encoder = encoders.create(ENCODER.value, WEIGHTS.value)
     limits = {"memory_bytes": MEMORY.value, "timeout_seconds": SECONDS.value}
     decoder = functools.partial(decode.Decoder, **{key: value for key, value in limits.items() if value is not None})
+    share = hosts.Share.of_run()
     summary = extraction.extract(
-        videos, encoder, options, OUT.value, dataset=name, workers=WORKERS.value, decoder=decoder
+        videos, encoder, options, OUT.value, dataset=name, workers=WORKERS.value, decoder=decoder, share=share
     )
     print(summary)
     return summary.status

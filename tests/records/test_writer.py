@@ -298,3 +298,42 @@ def test_the_check_names_what_is_wrong(made):
     assert any("part-00001-of-00002.array_record is missing" in line for line in records.check(path))
     (path / "manifest.json").unlink()
     assert len(records.check(path)) == 1
+
+
+def test_a_helper_adds_beside_a_writer_which_takes_it_in(tmp_path):
+    samples.write(tmp_path / "one", "feature", ITEMS[:4], options={"x": 1})
+    with records.writer(tmp_path / "s", "feature", options={"x": 1}) as w:
+        w.add(ITEMS[0])
+        with records.Helper(tmp_path / "s", "feature", {"x": 1}) as helper:
+            assert "v0" in helper and helper.done == ["v0"]
+            with pytest.raises(ValueError, match="'v0' is there already"):
+                helper.add(ITEMS[0])
+            for item in ITEMS[1:4]:
+                helper.add(item)
+            helper.end(1, {"failed": []})
+        assert w.part(1) == {"failed": []}
+        for id in ("v1", "v2", "v3"):
+            w.take(id)
+        with pytest.raises(FileNotFoundError, match="another process made 'v9', but it is not here"):
+            w.take("v9")
+    assert samples.folder_bytes(tmp_path / "one") == samples.folder_bytes(tmp_path / "s")
+
+
+def test_what_a_helper_added_before_its_writer_died_is_found_by_the_next_one(tmp_path):
+    with pytest.raises(KeyboardInterrupt), records.writer(tmp_path / "s", "feature", options={}):
+        records.Helper(tmp_path / "s", "feature", {}).add(ITEMS[1])
+        raise KeyboardInterrupt
+    with records.writer(tmp_path / "s", "feature", options={}) as w:
+        assert w.done == ["v1"]
+
+
+def test_a_helper_of_another_set_or_without_a_writer_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="all processes need one shared file system"):
+        records.Helper(tmp_path / "s", "feature", {})
+    with records.writer(tmp_path / "s", "feature", options={"x": 1}) as w:
+        with pytest.raises(ValueError, match="begun with other options: x"):
+            records.Helper(tmp_path / "s", "feature", {"x": 2})
+        records.Helper(tmp_path / "s", "feature", {"x": 1}).add(samples.feature("a", crops=3))
+        w.add(samples.feature("b", crops=2))
+        with pytest.raises(ValueError, match="one set holds one shape"):
+            w.take("a")

@@ -41,5 +41,3 @@ def test_replicated_values_are_the_given_ones():
 def test_processes_are_named_whole_or_not_at_all():
     with pytest.raises(ValueError, match="--coordinator, --num_processes and --process_id together"):
         mesh.start(None, "localhost:1", 2, None, False)
-    with pytest.raises(ValueError, match="or --distributed alone"):
-        mesh.start(None, "localhost:1", 2, 0, True)
