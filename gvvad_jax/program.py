@@ -1,8 +1,10 @@
 """What every program shares: flags whose mistakes are one sentence and status 2, errors.jsonl, and progress."""
 
+import contextlib
 import json
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -106,3 +108,62 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, unit: s
     yield from tqdm.tqdm(
         items, desc=what, total=total, unit=unit, mininterval=0.2 if interactive else 10, dynamic_ncols=interactive
     )
+
+
+class Progress:
+    """Videos and frames done, frames a second, the device's share of the time and time left, as a line on stderr.
+
+    Every 10 s where stderr is no terminal, or not at all there where the program `prints` as it goes.
+    """
+
+    def __init__(self, what: str, videos: int, frames: int | None = None, prints: bool = False):
+        """`frames`: of all videos together, where that is known; else the bar counts videos."""
+        import tqdm
+
+        interactive = sys.stderr.isatty()
+        self._counts_frames, self._prints = frames is not None, prints
+        self._bar = tqdm.tqdm(
+            total=videos if frames is None else frames,
+            desc=what,
+            unit="video" if frames is None else "frame",
+            mininterval=0.2 if interactive else 10,
+            dynamic_ncols=interactive,
+            disable=prints and not interactive,
+        )
+        self._frames, self._device_seconds, self._start = 0, 0.0, time.perf_counter()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    @contextlib.contextmanager
+    def device(self) -> Iterator[None]:
+        """Counts what lies in the block as the device's time; all other time is waiting for pictures."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._device_seconds += time.perf_counter() - start
+
+    def add(self, frames: int) -> None:
+        """Counts frames."""
+        self._frames += frames
+        if self._counts_frames:
+            self._bar.set_postfix_str(str(self), refresh=False)
+            self._bar.update(frames)
+
+    def end(self) -> None:
+        """Counts a video."""
+        if not self._counts_frames:
+            self._bar.set_postfix_str(str(self), refresh=False)
+            self._bar.update(1)
+        if self._prints:
+            self._bar.clear()
+
+    def __str__(self) -> str:
+        seconds = max(time.perf_counter() - self._start, 1e-9)
+        said = [] if self._counts_frames else [f"{self._frames / seconds:.0f} frames/s"]
+        said += [f"device {self._device_seconds / seconds:.0%}".replace("%", " %")] if self._device_seconds else []
+        return ", ".join(said)

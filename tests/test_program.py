@@ -80,3 +80,24 @@ def test_a_line_that_a_full_disk_cut_is_named(tmp_path):
         errors.path.write_text(f'{{"id": "a.mp4", "error": "broken"}}\n{line}\n')
         with pytest.raises(ValueError, match=r"errors\.jsonl, line 2: not an id and its error; remove the line"):
             errors.read()
+
+
+def test_progress_says_frames_a_second_and_the_devices_share(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(program.time, "perf_counter", lambda: now[0])
+    with program.Progress("extract", videos=2) as progress:
+        with progress.device():
+            now[0] = 7.0
+        now[0] = 8.0
+        progress.add(80)
+        assert str(progress) == "10 frames/s, device 88 %"
+        progress.end()
+    assert "1/2" in capsys.readouterr().err
+    with program.Progress("extract", videos=2, frames=100) as progress:
+        now[0] = 18.0
+        progress.add(80)
+        assert str(progress) == "", "the bar itself counts frames, and no device was named"
+    assert "80/100" in capsys.readouterr().err
+    with program.Progress("score", videos=2, prints=True) as progress:
+        progress.end()
+    assert capsys.readouterr().err == "", "what the program prints is progress enough where nobody watches"

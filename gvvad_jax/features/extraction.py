@@ -7,7 +7,6 @@ the set does not depend on the order, on the number of workers and hosts or on w
 
 import contextlib
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import tqdm
 
 from gvvad_jax import datasets, hosts, program, records
 from gvvad_jax.features import video
@@ -248,7 +246,9 @@ def _results(
     begun: dict[str, list[video.Part]] = {}
     ended: dict[str, tuple[Source, decode.Info]] = {}
     try:
-        with _Progress(todo) as progress:
+        counts = [source.num_frames for source in todo]
+        total = None if None in counts else sum(filter(None, counts))
+        with program.Progress("extract", len(todo), total) as progress:
             while running:
                 source, item = found.get()
                 if source is None:
@@ -256,11 +256,13 @@ def _results(
                         raise item
                     running -= 1
                     if not running:
-                        batches.finish()
+                        with progress.device():
+                            batches.finish()
                 elif isinstance(item, video.Part):
-                    progress.add(item.num_frames)
                     begun.setdefault(source.id, []).append(item)
-                    batches.add(item)
+                    with progress.device():
+                        batches.add(item)
+                    progress.add(item.num_frames)
                 elif isinstance(item, decode.Info):
                     ended[source.id] = (source, item)
                 else:
@@ -312,40 +314,3 @@ def _decode(
         give(None, error)
     else:
         give(None, None)
-
-
-class _Progress:
-    """Frames a second and time left, on stderr; every 10 s where it is no terminal."""
-
-    def __init__(self, todo: Sequence[Source]):
-        counts = [source.num_frames for source in todo]
-        self._counts_frames = None not in counts
-        total = sum(filter(None, counts)) if self._counts_frames else len(todo)
-        interactive = sys.stderr.isatty()
-        self._bar = tqdm.tqdm(
-            total=total,
-            desc="extract",
-            unit="frame" if self._counts_frames else "video",
-            mininterval=0.2 if interactive else 10,
-            dynamic_ncols=interactive,
-        )
-        self._frames, self._start = 0, time.perf_counter()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def add(self, frames: int) -> None:
-        """Counts decoded frames."""
-        self._frames += frames
-        if self._counts_frames:
-            self._bar.update(frames)
-
-    def end(self) -> None:
-        """Counts a video, where the number of frames to come is unknown."""
-        if not self._counts_frames:
-            rate = self._frames / (time.perf_counter() - self._start)
-            self._bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
-            self._bar.update(1)

@@ -1,12 +1,10 @@
 """Clips of one's own to files: scores.npz, and for each clip scores.csv, curve.png and a page that plays it."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tqdm
 from absl import logging
 
 from gvvad_jax import program, records
@@ -83,17 +81,18 @@ def score(
     errors.clear()
     for stale in (out / "scores.npz", *(out / id / PAGE for id in named)):
         stale.unlink(missing_ok=True)
-    with decode.Decoder() as decoder, _Progress(len(named)) as progress:
+    with decode.Decoder() as decoder, program.Progress("score", len(named), prints=True) as progress:
         for id, path in named.items():
             try:
                 sentences = _captions(texts, id) if writer is None else _written(writer, id, path, decoder)
                 scored = scorer(id, path, sentences)
                 _write(out / id, scored, path, scorer, decoder if players else None)
             except (ValueError, OSError) as error:
-                progress.add(0)
+                progress.end()
                 errors.add(id, error)
             else:
                 progress.add(len(scored.scores))
+                progress.end()
                 say(_line(scored, out / id))
                 done.append(scored)
     if done:
@@ -196,24 +195,3 @@ def _line(scored: Scored, folder: Path) -> str:
 
 def _moment(scored: Scored, frame: int) -> str:
     return f"frame {frame:,}" + (f", {frame / scored.fps:.1f} s" if scored.fps else "")
-
-
-class _Progress:
-    """Videos done, frames a second and time left, where stderr is a terminal; elsewhere the lines said are progress."""
-
-    def __init__(self, total: int):
-        self._bar = tqdm.tqdm(total=total, desc="score", unit="video", disable=None, dynamic_ncols=True)
-        self._frames, self._start = 0, time.perf_counter()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def add(self, frames: int) -> None:
-        """Counts a video, and makes room for a line."""
-        self._frames += frames
-        self._bar.set_postfix_str(f"{self._frames / (time.perf_counter() - self._start):.0f} frames/s", refresh=False)
-        self._bar.update(1)
-        self._bar.clear()
