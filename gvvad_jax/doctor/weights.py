@@ -2,17 +2,18 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gvvad_jax.doctor.finding import Finding, ok, problem
-from gvvad_jax.features import sentences
+from gvvad_jax.features import captioner, sentences
 from gvvad_jax.models import clip
 from gvvad_jax.weights import folder, safetensors_file, torch_file
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
+PIPELINE = "model_index.json"
 POINTER = b"version https://git-lfs"
 
 
@@ -29,6 +30,8 @@ def inspect(path: Path) -> Iterator[Finding]:
         yield from _index(index)
     if (path / "config.json").is_file():
         yield from _network(path)
+    elif (path / PIPELINE).is_file():
+        yield _pipeline(path)
 
 
 def _file(path: Path) -> Finding:
@@ -59,40 +62,78 @@ def _torch(path: Path) -> tuple[int, int]:
 
 
 def _network(path: Path) -> Iterator[Finding]:
-    """The network that config.json names, loaded strictly, and one known image or sentence through it."""
+    """The network that config.json names, loaded strictly, and one known picture or sentence through it."""
     try:
-        kind = folder.read_json(path / "config.json").get("model_type")
-        tried = NETWORKS[kind](path) if kind in NETWORKS else None
+        found = folder.read_json(path / "config.json")
+        kind = found.get("model_type") or found.get("_class_name")
+        said = NETWORKS[kind](path) if kind in NETWORKS else None
     except (ValueError, OSError) as error:
         yield problem(str(error))
         return
-    if tried is None:
+    if kind in PARTS:
+        yield ok(f"{path / 'config.json'} is of {kind}, {PARTS[kind]}; it was not run")
+    elif said is None:
         yield ok(f"{path / 'config.json'} is of model type {kind!r}, which this version does not run")
-        return
-    what, vector = tried
+    else:
+        yield ok(f"{path}: {kind}, every tensor has its place; {said}")
+
+
+def _pipeline(path: Path) -> Finding:
+    """What a folder of diffusers is made of."""
+    try:
+        found = folder.read_json(path / PIPELINE)
+    except (ValueError, OSError) as error:
+        return problem(str(error))
+    parts = {
+        name: value[1] for name, value in found.items() if isinstance(value, list) and len(value) == 2 and value[1]
+    }
+    if missing := sorted(name for name in parts if not (path / name).is_dir()):
+        return problem(f"{path / PIPELINE} names {', '.join(missing)}, but there is no such folder; fetch it again")
+    made = ", ".join(f"{name} ({kind})" for name, kind in sorted(parts.items()))
+    return ok(f"{path} is {found.get('_class_name')} of diffusers: {made}; it was not run")
+
+
+def _picture() -> np.ndarray:
+    """Two gradients."""
+    rows = np.linspace(0, 255, 256, dtype=np.uint8)
+    return np.stack(np.broadcast_arrays(rows[:, None], rows[None], np.uint8(127)), -1)
+
+
+def _clip(path: Path) -> str:
+    model = clip.load(path)
+    pixels = clip.preprocess(_picture(), model.config.size)[None]
+    return _measured("a picture of two gradients", np.asarray(model.encode_image(pixels)))
+
+
+def _bert(path: Path) -> str:
+    encoder = sentences.create(path)
+    return f"{_measured(repr(SENTENCE), encoder([SENTENCE]))} (pooling: {encoder.pooling})"
+
+
+def _git(path: Path) -> str:
+    """Its ids are compared with another program's, as a sentence alone may be empty."""
+    writer = captioner.Captioner(path)
+    ids = writer.ids(writer.begin([np.stack([writer.crop(_picture())] * writer.frames)]))[0]
+    ends = np.flatnonzero(ids[1:] == writer.config.end)
+    shown = " ".join(map(str, ids[: 2 + ends[0]] if len(ends) else ids))
+    return f"a picture of two gradients in {writer.frames} frames gives {writer.text(ids)!r} (ids {shown})"
+
+
+def _measured(what: str, vector: np.ndarray) -> str:
+    """What an input gives; ValueError where that is no vector."""
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:
-        yield problem(f"{path}: {what} gives a vector of length {length}; fetch the weights again")
-    else:
-        yield ok(
-            f"{path}: {kind}, every tensor has its place; {what} gives {vector.size} numbers of length {length:.4g}"
-        )
+        raise ValueError(f"{what} gives a vector of length {length}; fetch the weights again")
+    return f"{what} gives {vector.size} numbers of length {length:.4g}"
 
 
-def _clip(path: Path) -> tuple[str, np.ndarray]:
-    model = clip.load(path)
-    rows = np.linspace(0, 255, 256, dtype=np.uint8)
-    picture = np.stack(np.broadcast_arrays(rows[:, None], rows[None], np.uint8(127)), -1)
-    return "a picture of two gradients", np.asarray(
-        model.encode_image(clip.preprocess(picture, model.config.size)[None])
-    )
-
-
-def _bert(path: Path) -> tuple[str, np.ndarray]:
-    return "'a person walks'", sentences.create(path)(["a person walks"])
-
-
-NETWORKS = {"clip": _clip, "bert": _bert}
+SENTENCE = "a person walks"
+NETWORKS: dict[str, Callable[[Path], str]] = {"clip": _clip, "bert": _bert, "git": _git}
+PARTS = {
+    "t5": "whose encoder CogVideoX reads its prompts with",
+    "CogVideoXTransformer3DModel": "CogVideoX's transformer",
+    "AutoencoderKLCogVideoX": "CogVideoX's picture coder",
+}
 
 
 def _index(path: Path) -> Iterator[Finding]:

@@ -117,8 +117,12 @@ class Captioner:
 
     def end(self, begun: Any) -> list[str]:
         """The sentences of what was begun."""
+        return [self.text(row) for row in self.ids(begun)]
+
+    def ids(self, begun: Any) -> Int[np.ndarray, "n length"]:
+        """Their token ids, the first token among them."""
         count, ids = begun
-        return [self.text(row) for row in np.asarray(ids)[:count]]
+        return np.asarray(ids)[:count]
 
     def text(self, ids: Int[np.ndarray, " length"]) -> str:
         """The sentence up to its end token, without special tokens."""

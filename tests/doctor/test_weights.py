@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from gvvad_jax.doctor import weights
+from tests.features import bert_folder, git_folder
 
 
 def said(path):
@@ -66,3 +67,36 @@ def test_a_published_networks_every_tensor_is_placed_and_it_runs(shared, tmp_pat
     save_file(arrays, tmp_path / "model.safetensors")
     text, wrong = said(tmp_path)
     assert wrong and "logit_scale" in text
+
+
+def test_git_says_a_sentence_of_a_known_picture(tmp_path):
+    text, wrong = said(git_folder.make(tmp_path / "git"))
+    assert not wrong and "git, every tensor has its place; a picture of two gradients in 6 frames gives '" in text
+    ids = text.rpartition("(ids ")[2].rstrip(")").split()
+    assert ids[0] == str(bert_folder.WORDS.index("[CLS]")) and len(ids) <= 12
+
+
+def test_berts_pooling_is_said_and_an_unknown_one_is_a_problem(tmp_path):
+    folder = bert_folder.make(tmp_path / "bert")
+    text, wrong = said(folder)
+    assert not wrong and "'a person walks' gives 16 numbers" in text and "(pooling: pooler)" in text
+    (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense"}]')
+    text, wrong = said(folder)
+    assert wrong and "asks for Dense" in text
+
+
+def test_parts_of_a_video_generator_are_named_and_a_missing_one_is_a_problem(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5"}))
+    text, wrong = said(tmp_path)
+    assert not wrong and "is of t5, whose encoder CogVideoX reads its prompts with; it was not run" in text
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    assert "'llama', which this version does not run" in said(tmp_path)[0]
+    (tmp_path / "config.json").unlink()
+    index = {"_class_name": "CogVideoXPipeline", "vae": ["diffusers", "AutoencoderKLCogVideoX"], "x": [None, None]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    text, wrong = said(tmp_path)
+    assert wrong and "names vae, but there is no such folder" in text
+    (tmp_path / "vae").mkdir()
+    text, wrong = said(tmp_path)
+    assert not wrong and "CogVideoXPipeline of diffusers: vae (AutoencoderKLCogVideoX); it was not run" in text
