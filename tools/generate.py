@@ -1,9 +1,13 @@
 """Turns descriptions into a set of video clips.
 
   python tools/generate.py --descriptions=descriptions.jsonl --generator=folder --root=clips --out=sets/generated
+  python tools/generate.py --descriptions=descriptions.jsonl --generator=cogvideox --weights=zai-org/CogVideoX-2b \\
+    --out=sets/generated --mp4=clips
 
 With --generator=folder the clips come from any other service and lie in --root as <description id>.<ending>. Run again
-it makes what is missing. Exit status 0: every description has its clip; 1: some have none (errors.jsonl in OUT); 2: it
+it makes what is missing. Several hosts that see one file system share the list: the same command on each with
+--coordinator=HOST:PORT --num_processes=N --process_id=K, or --distributed where the cluster says. OUT/preview-00000.png
+shows each shard's clips. Exit status 0: every description has its clip; 1: some have none (errors.jsonl in OUT); 2: it
 could not run.
 """
 
@@ -11,15 +15,34 @@ from pathlib import Path
 
 from absl import flags
 
-from gvvad_jax import program
+from gvvad_jax import hosts, program
 
 DESCRIPTIONS = flags.DEFINE_string("descriptions", None, "The file of descriptions (tools/describe.py makes one).")
-GENERATOR = flags.DEFINE_string("generator", "scenes", "What makes the clips: scenes (drawn, needs nothing) or folder.")
+GENERATOR = flags.DEFINE_string(
+    "generator", "scenes", "What makes the clips: scenes (drawn, needs nothing), cogvideox or folder."
+)
 ROOT = flags.DEFINE_string("root", None, "folder: where the clips lie.")
-WEIGHTS = flags.DEFINE_string("weights", None, "The folder of a generator's weights, for one that has any.")
-FRAMES = flags.DEFINE_integer("frames", None, "Frames of a clip; default: the generator's own (scenes: 160).", 1)
+WEIGHTS = flags.DEFINE_string("weights", None, "cogvideox: a diffusers folder, or a hub name (zai-org/CogVideoX-2b).")
+FRAMES = flags.DEFINE_integer(
+    "frames", None, "Frames of a clip; default: scenes 160, cogvideox its model's own (others: 8n + 1).", 1
+)
+HEIGHT = flags.DEFINE_integer("height", None, "cogvideox: pixels; default: the model's own.", 1)
+WIDTH = flags.DEFINE_integer("width", None, "cogvideox: pixels; default: the model's own.", 1)
+STEPS = flags.DEFINE_integer("steps", None, "cogvideox: sampling steps; default: 50.", 1)
+GUIDANCE = flags.DEFINE_float("guidance", None, "cogvideox: its scale; 1: none, in half the time; default: 6.", 0)
+DYNAMIC = flags.DEFINE_enum(
+    "dynamic_guidance", None, ["off", "published", "ramp"], "cogvideox: a scale for each step (docs/generate.md)."
+)
+SCHEDULER = flags.DEFINE_enum("scheduler", None, ["ddim", "dpm"], "cogvideox: the sampler; default: the folder's.")
+NEGATIVE = flags.DEFINE_string("negative", None, "cogvideox: a prompt that guidance leads away from; default: empty.")
+DTYPE = flags.DEFINE_enum(
+    "dtype", None, ["float32", "bfloat16"], "cogvideox: default: float32 on a CPU, bfloat16 on accelerators."
+)
+STEPPED = flags.DEFINE_bool("stepped", False, "cogvideox: a call of the device for each step, not one for all.")
 SEED = flags.DEFINE_integer("seed", 0, "What is drawn: another seed gives other clips of the same descriptions.", 0)
+MP4 = flags.DEFINE_string("mp4", None, "A folder where each clip is written as <description id>.mp4, too.")
 OUT = flags.DEFINE_string("out", None, "The video set that is made.")
+hosts.define_flags()
 
 
 def main(argv: list[str]) -> int:
@@ -34,11 +57,23 @@ def main(argv: list[str]) -> int:
 
     options = generators.Options(
         root=Path(ROOT.value) if ROOT.value else None,
-        weights=Path(WEIGHTS.value) if WEIGHTS.value else None,
+        weights=WEIGHTS.value or None,
         frames=FRAMES.value,
+        height=HEIGHT.value,
+        width=WIDTH.value,
+        steps=STEPS.value,
+        guidance=GUIDANCE.value,
+        dynamic_guidance=DYNAMIC.value,
+        scheduler=SCHEDULER.value,
+        negative=NEGATIVE.value,
+        dtype=DTYPE.value,
+        stepped=STEPPED.value or False,
         seed=SEED.value or 0,
+        mp4=Path(MP4.value) if MP4.value else None,
     )
-    summary = generators.generate(DESCRIPTIONS.value or "", GENERATOR.value or "", OUT.value or "", options)
+    hosts.start_by_flags()
+    share = hosts.Share.of_run()
+    summary = generators.generate(DESCRIPTIONS.value or "", GENERATOR.value or "", OUT.value or "", options, share)
     print(summary)
     return summary.status
 

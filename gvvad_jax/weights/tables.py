@@ -1,6 +1,6 @@
 """Strict tables from published tensor names to the parameters of an NNX module: nothing is left over on either side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -47,9 +47,7 @@ def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Ro
     A tensor that the table does not name, one that is missing, a variable without a row and a wrong shape are each a
     ValueError that names `origin` (the file or folder the arrays came from) and the tensors.
     """
-    named = [source for row in table for source in row.sources]
-    _refuse(origin, "has tensors that this network does not know", set(arrays) - set(named))
-    _refuse(origin, "lacks tensors that this network needs", set(named) - set(arrays))
+    require_all(arrays, table, origin)
     variables = {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(nnx.state(model))}
     targets = [row.target for row in table if row.target is not None]
     if len(targets) != len(set(targets)) or set(targets) != set(variables):
@@ -65,6 +63,13 @@ def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Ro
         if value.shape != wanted.shape:
             raise ValueError(f"{origin}: {row.sources[0]} gives shape {value.shape} where {wanted.shape} is needed.")
         variables[row.target].set_value(jnp.asarray(value, wanted.dtype))
+
+
+def require_all(names: Collection[str], table: Sequence[Row], origin: str) -> None:
+    """Refuses tensors that the table does not name, and any that is missing; no tensor is read."""
+    named = {source for row in table for source in row.sources}
+    _refuse(origin, "has tensors that this network does not know", set(names) - named)
+    _refuse(origin, "lacks tensors that this network needs", named - set(names))
 
 
 def _narrow(array: np.ndarray, wanted: np.dtype) -> np.ndarray:

@@ -53,9 +53,12 @@ class Pipeline:
         return t5.tokenizer(self.path / "tokenizer", self.config.text_tokens)
 
     def encode(self, ids: Int[np.ndarray, "n tokens"]) -> Float[np.ndarray, "n tokens width"]:
-        """T5's vectors of prompts, without a mask: padding is attended to, as published."""
+        """T5's vectors of prompts, without a mask: padding is attended to, as published.
+
+        One after another: a prompt's vectors are the same in any company, and one program serves any number.
+        """
         with self._text as (graph, state):
-            return np.asarray(_encode(graph, state, ids))
+            return np.concatenate([np.asarray(_encode(graph, state, ids[i : i + 1])) for i in range(len(ids))])
 
     def sample(
         self,

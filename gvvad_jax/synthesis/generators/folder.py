@@ -7,13 +7,13 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import logging
 
 from gvvad_jax.datasets import files
 from gvvad_jax.records import Description, Video
+from gvvad_jax.synthesis.options import Options
 from gvvad_jax.video import decode, encode
 
 FPS = 8  # CogVideoX's, where the clip (pictures, for one) does not say
@@ -21,16 +21,14 @@ MOST_BYTES = 2 << 30  # of decoded frames, for what has to be encoded
 
 
 @contextlib.contextmanager
-def clips(descriptions: Sequence[Description], options: Any) -> Iterator["Maker"]:
+def clips(descriptions: Sequence[Description], options: Options) -> Iterator["Maker"]:
     """Finds the clips under `options.root`; ValueError or OSError where there is none, or two are of one description.
 
     Clips that belong to no description are left out, with a warning.
     """
+    options.require_only("folder", "root")
     if options.root is None:
         raise ValueError("--generator=folder needs --root, the folder of the clips.")
-    for name in ("weights", "frames", "seed"):
-        if getattr(options, name, None):
-            raise ValueError(f"--{name} does not go with --generator=folder; leave it out.")
     root = files.check_root(options.root, "folder", "clips named <description id>.<ending>")
     found = defaultdict(list)
     for id, path in files.videos(root):

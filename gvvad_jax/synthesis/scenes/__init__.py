@@ -16,6 +16,7 @@ import numpy as np
 
 from gvvad_jax import records
 from gvvad_jax.records import schemas
+from gvvad_jax.synthesis.options import Options
 from gvvad_jax.synthesis.scenes import camera, captions, forms, life, places, render, stage
 from gvvad_jax.video import encode
 
@@ -65,13 +66,10 @@ def make(
 
 
 @contextlib.contextmanager
-def generator(descriptions: Sequence[records.Description], options: Any) -> Iterator[Callable]:
+def generator(descriptions: Sequence[records.Description], options: Options) -> Iterator[Callable]:
     """`make` for tools/generate.py; options that scenes have no use for are refused."""
-    for name in ("root", "weights"):
-        if getattr(options, name, None):
-            raise ValueError(f"scenes need no --{name}; leave it out.")
-    frames = getattr(options, "frames", None) or NUM_FRAMES
-    yield functools.partial(make, seed=getattr(options, "seed", 0), num_frames=frames)
+    options.require_only("scenes", "frames", "seed")
+    yield functools.partial(make, seed=options.seed, num_frames=options.frames or NUM_FRAMES)
 
 
 def clips(

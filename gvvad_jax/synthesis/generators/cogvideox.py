@@ -1,0 +1,193 @@
+"""Clips by CogVideoX: every description's T5 vectors first, then clip after clip, each from a seed of its own.
+
+A clip depends on its description and the settings alone, not on the clips made before it or on how many hosts share
+the list, so that any one can be made again.
+"""
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh
+
+import gvvad_jax
+from gvvad_jax import program
+from gvvad_jax.models import cogvideox, t5
+from gvvad_jax.models.cogvideox import guidance as guiding
+from gvvad_jax.models.cogvideox import schedulers, sizes, transformer
+from gvvad_jax.models.cogvideox import weights as tensors
+from gvvad_jax.models.cogvideox.layout import AXES, ONE_DEVICE, Layout
+from gvvad_jax.records import Description, Video, files
+from gvvad_jax.synthesis.generators.vectors import Vectors
+from gvvad_jax.synthesis.options import Options
+from gvvad_jax.video import encode
+from gvvad_jax.weights import folder, hub, tables
+
+KNOWN = ("weights", "frames", "height", "width", "steps", "guidance", "dynamic_guidance", "scheduler", "negative")
+KNOWN += ("dtype", "stepped", "seed")
+STEPS, GUIDANCE = 50, 6.0
+FPS, FPS_IN_PAIRS = 8, 16  # what the networks were trained at; version 1.5 takes latent frames in pairs
+DTYPES = ("float32", "bfloat16")
+TOGETHER = 32  # prompts encoded for one passage of the text encoder's weights to the devices
+NAMED = 5  # descriptions that an error names
+
+
+@contextlib.contextmanager
+def clips(descriptions: Sequence[Description], options: Options) -> Iterator["Maker"]:
+    """Opens the sampler; ValueError or OSError for what cannot be made of these descriptions and weights."""
+    options.require_only("cogvideox", *KNOWN)
+    if not options.weights:
+        raise ValueError("--generator=cogvideox needs --weights: a folder of CogVideoX or its name of the hub.")
+    yield Maker(hub.folder_of(options.weights), descriptions, options)
+
+
+class Maker:
+    """Turns a description into its clip's record; `settings` is what all clips depend on beside their descriptions."""
+
+    def __init__(self, path: Path, descriptions: Sequence[Description], options: Options):
+        devices = jax.local_devices()
+        is_cpu = devices[0].platform == "cpu"
+        dtype = options.dtype or ("float32" if is_cpu else "bfloat16")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype {dtype!r}; it is one of {', '.join(DTYPES)}.")
+        guidance = GUIDANCE if options.guidance is None else float(options.guidance)
+        dynamic, steps = options.dynamic_guidance or "off", STEPS if options.steps is None else options.steps
+        # One device of a CPU has all its cores.
+        layout = for_devices(devices[: 1 if is_cpu else None], 2 if guidance > 1 else 1)
+        self._open = functools.partial(cogvideox.load, path, dtype, layout)
+        self._pipeline = pipeline = self._open()
+        config, kind = pipeline.config, options.scheduler or pipeline.kind
+        if config.takes_image:
+            raise ValueError(f"{path} makes video of a first frame, which descriptions lack; take a text-to-video one.")
+        size = sizes.of(config, pipeline.vae.config.shrink, options.frames, options.height, options.width)
+        transformer.places(config, size.latents[0], *size.latents[2:])
+        guiding.scales(guidance, steps, schedulers.plan(pipeline.scheduler, steps, kind).timesteps, dynamic)
+        _require_whole(path, config)
+        self._negative = options.negative or ""
+        _require_short(pipeline.tokenizer, descriptions, self._negative)
+        self._is_guided, self._seed, self._fps = guidance > 1, options.seed, FPS_IN_PAIRS if config.frame_patch else FPS
+        self._call: dict[str, Any] = dict(
+            frames=size.frames, height=size.height, width=size.width, steps=steps, guidance=guidance
+        )
+        self._call |= dict(dynamic_guidance=dynamic, scheduler=kind)
+        digests = _digests(path)
+        self.settings = {"weights_sha256": digests, "dtype": dtype, "negative": self._negative, **self._call}
+        self._where = {"model": Path(str(options.weights)).name, "platform": devices[0].platform}
+        self._where["version"] = gvvad_jax.__version__
+        self._call["stepped"] = options.stepped
+        identity = f"{digests['text_encoder']} {files.sha256(path / 'text_encoder' / 'config.json')}"
+        shape = (config.text_tokens, config.text_width)
+        self._vectors_in = functools.partial(Vectors, identity=identity, dtype=pipeline.dtype, shape=shape)
+
+    def prepare(self, descriptions: Sequence[Description], cache: Path) -> None:
+        """Encodes their prompts, as far as the folder `cache` does not hold them; before the first clip."""
+        self._vectors = self._vectors_in(cache)
+        texts = [self._negative] * self._is_guided + [description.text for description in descriptions]
+        rows = self._pipeline.tokenizer.ids(list(dict.fromkeys(texts)))
+        missing = [ids for ids in rows if self._vectors.get(ids) is None]
+        if not descriptions or not missing:
+            return
+        for _ in program.progress(self._encoded(missing), "encode prompts", len(missing), "prompt"):
+            pass
+        self._pipeline = self._open()  # a new one: the text encoder's weights go with the old
+
+    def __call__(self, description: Description) -> Video:
+        """The clip; MemoryError where it does not fit the devices."""
+        prompt, seed = self._embedded(description.text), seed_of(description.id, self._seed)
+        negative = self._embedded(self._negative) if self._is_guided else None
+        try:
+            frames = self._pipeline.sample(prompt, negative, seed=[seed], **self._call)[0]
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise MemoryError(
+                f"a clip of {self._call['frames']} frames of {self._call['width']}x{self._call['height']} does not fit "
+                "the memory of these devices; take fewer frames, a smaller size, dtype bfloat16, or more devices"
+            ) from error
+        return Video(
+            id=description.id,
+            label=description.label,
+            synthetic=1,
+            split="train",
+            category=description.category,
+            source={
+                "generator": "cogvideox",
+                "settings": self.settings | self._where,
+                "seed": seed,
+                "description_id": description.id,
+                "pair_id": description.pair_id,
+                "text": description.text,
+            },
+            fps=float(self._fps),
+            num_frames=len(frames),
+            height=frames.shape[1],
+            width=frames.shape[2],
+            video=encode.mp4(frames, self._fps),
+            intervals=None if description.label else [],  # when it happens, nobody has said
+        )
+
+    def _embedded(self, text: str) -> np.ndarray:
+        ids = self._pipeline.tokenizer.ids([text])[0]
+        found = self._vectors.get(ids)
+        return (next(self._encoded([ids])) if found is None else found)[None]
+
+    def _encoded(self, rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """The vectors of each, kept on disk."""
+        for start in range(0, len(rows), TOGETHER):
+            part = rows[start : start + TOGETHER]
+            for ids, vectors in zip(part, self._pipeline.encode(np.stack(part)), strict=True):
+                self._vectors.put(ids, vectors)
+                yield vectors
+
+
+def seed_of(id: str, seed: int) -> int:
+    """A clip's own: the same whichever clips are made beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{id}".encode()).digest()[:4]) >> 1
+
+
+def for_devices(devices: Sequence[Any], branches: int) -> Layout:
+    """Guidance's `branches` (2, or 1 without it) over an even number of devices, tokens over the rest."""
+    if len(devices) == 1:
+        return ONE_DEVICE
+    apart = branches if len(devices) % branches == 0 else 1
+    return Layout(Mesh(np.array(devices).reshape(apart, -1), AXES, axis_types=(AxisType.Auto,) * 2))
+
+
+def _require_whole(path: Path, config: Any) -> None:
+    """Refuses a missing or damaged file, and tensors too few or too many, from the files' headers alone."""
+    part = path / "transformer"
+    found = folder.read(part, folder.DIFFUSERS)
+    tables.require_all(found, tensors.table(config, found), str(part))
+    part = path / "text_encoder"
+    own = t5.Config.of(folder.config(part, "t5", t5.WHAT), str(part / "config.json"))
+    found = folder.read(part)
+    tables.require_all(found, t5.table(own, found), str(part))
+    if own.width != config.text_width:
+        raise ValueError(
+            f"{path}: the text encoder's vectors are {own.width} wide, but its transformer takes {config.text_width}; "
+            "they do not belong together."
+        )
+
+
+def _require_short(tokenizer: t5.Tokenizer, descriptions: Sequence[Description], negative: str) -> None:
+    """Refuses prompts of too many tokens, by their descriptions' ids."""
+    lengths = tokenizer.lengths([*(description.text for description in descriptions), negative])
+    ids = [f"description {description.id}" for description in descriptions] + ["the negative prompt"]
+    long = [f"{id} ({n})" for id, n in zip(ids, lengths, strict=True) if n > tokenizer.length]
+    if long:
+        more = f" and {len(long) - NAMED} more" if len(long) > NAMED else ""
+        raise ValueError(
+            f"prompts of more than {tokenizer.length} tokens: {', '.join(long[:NAMED])}{more}; shorten their texts."
+        )
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """The SHA-256 of each network's weight files."""
+    stems = {"transformer": folder.DIFFUSERS, "vae": folder.DIFFUSERS, "text_encoder": folder.STEM}
+    parts = program.progress(stems, "read weights", unit="part")
+    return {part: folder.sha256(path / part, stems[part]) for part in parts}
