@@ -93,6 +93,9 @@ class Captioner:
         whole, split = PartitionSpec(), PartitionSpec("data")
         table = jnp.asarray(pixels.table)
         graph, state = nnx.split(model)
+        # Such weights would say nothing of every video, which a set of vectors does not show.
+        if not _is_finite(jax.tree.leaves(state)):
+            raise ValueError(f"{path}: its weights hold NaN or infinite values; fetch them again.")
         self._state = jax.device_put(state, NamedSharding(mesh, whole))
 
         def run(state: Any, images: jax.Array) -> jax.Array:
@@ -129,6 +132,11 @@ class Captioner:
         ends = np.flatnonzero(ids[1:] == self.config.end)
         kept = ids[1 : 1 + ends[0]] if len(ends) else ids[1:]
         return self.tokenizer.decode(kept.tolist(), skip_special_tokens=True).strip()
+
+
+@jax.jit
+def _is_finite(arrays: list[jax.Array]) -> jax.Array:
+    return jnp.stack([jnp.isfinite(array).all() for array in arrays]).all()
 
 
 def sources(videos: Sequence[datasets.Entry] | records.Reader) -> Sources:

@@ -63,6 +63,8 @@ def efficientnet_lite0(weights: Path | None = None) -> "Sharded":
     """EfficientNet-Lite0's pooled features; `weights`: a copy of the published file or the folder that holds it."""
     if weights is not None and weights.is_dir():
         weights = weights / Path(efficientnet_lite.FILE).name
+        if not weights.is_file():
+            raise FileNotFoundError(f"{weights.parent} holds no {weights.name}; encoder 'efficientnet_lite0' needs it.")
     return Sharded(
         name="efficientnet_lite0",
         size=efficientnet_lite.SIZE,

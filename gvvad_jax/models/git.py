@@ -231,7 +231,8 @@ def pixels(path: str | Path, size: int) -> Pixels:
     resample = found.get("resample", Image.Resampling.BILINEAR if is_videomae else Image.Resampling.BICUBIC)
     defaults = (HALF, HALF) if is_videomae else (clip.MEAN, clip.STD)
     mean, std = (found.get(key) or default for key, default in zip(("image_mean", "image_std"), defaults, strict=True))
-    if any(not isinstance(x, list | tuple) or len(x) != 3 for x in (mean, std)) or min(std) <= 0:
+    triples = [x for x in (mean, std) if isinstance(x, list | tuple) and len(x) == 3]
+    if len(triples) < 2 or not all(isinstance(x, int | float) for x in (*mean, *std)) or min(std) <= 0:
         raise ValueError(f"{file}: image_mean and image_std are not three numbers each; fetch it again.")
     short, square, crop = _sides(found, size)
     is_cut = found.get("do_center_crop", True)

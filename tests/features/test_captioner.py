@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,15 @@ def test_clips_pixels_are_taken_where_asked_and_named_in_the_identity(writer, we
     asked = captioner.Captioner(weights, has_clip_pixels=True)
     assert writer.identity["pixels"]["resample"] == 2 and asked.identity["pixels"]["resample"] == 3
     assert writer.identity["pixels"]["mean"] == [0.5] * 3 and asked.identity["pixels"]["mean"][0] == 0.48145466
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    folder = git_folder.make(tmp_path / "git")
+    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
+    arrays["output.bias"][3] = np.nan
+    safetensors.numpy.save_file(arrays, folder / "model.safetensors")
+    with pytest.raises(ValueError, match="its weights hold NaN or infinite values"):
+        captioner.Captioner(folder)
 
 
 def test_a_folder_without_a_fitting_tokenizer_is_refused(tmp_path):

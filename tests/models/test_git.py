@@ -96,7 +96,14 @@ def test_a_folders_own_pixels_count_and_bad_ones_are_refused(tmp_path):
     file.write_text(json.dumps({"size": {"height": 32, "width": 32}, "do_center_crop": False}))
     stretched = np.asarray(Image.fromarray(frame).resize((32, 32), Image.Resampling.BICUBIC))
     np.testing.assert_array_equal(git.pixels(tmp_path, 32).crop(frame), stretched)
-    wrong = [{"size": 24}, {"crop_size": 30}, {"resample": 9}, {"image_std": [1, 0, 1]}, {"size": "large"}]
+    wrong = [
+        {"size": 24},
+        {"crop_size": 30},
+        {"resample": 9},
+        {"image_std": [1, 0, 1]},
+        {"size": "large"},
+        {"image_std": [1, "a", 1]},
+    ]
     for settings in [*wrong, {"do_rescale": False}, {"size": {"height": 32, "width": 30}}, {"do_center_crop": False}]:
         file.write_text(json.dumps(settings))
         with pytest.raises(ValueError, match="fetch it again"):
