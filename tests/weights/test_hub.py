@@ -44,6 +44,13 @@ def test_a_downloaded_model_is_found_by_its_hub_name_without_a_network(cache):
     assert encoder.identity["weights_sha256"] == sentences.create(folder).identity["weights_sha256"]
 
 
+def test_simcse_by_its_hub_name_is_what_published_text_features_name(cache):
+    download(cache, "princeton-nlp/sup-simcse-bert-base-uncased")
+    encoder = sentences.create("princeton-nlp/sup-simcse-bert-base-uncased")
+    assert encoder.identity["name"] == "sup-simcse-bert-base-uncased"
+    assert (encoder.pooling, encoder.is_normalised) == ("pooler", False)
+
+
 @pytest.mark.parametrize("name", ["absent", "a/b/c", "../some/bert", "/absent/folder", "some/"])
 def test_what_is_neither_a_path_nor_a_hub_name_says_so(name):
     with pytest.raises(FileNotFoundError, match="no such file or folder, and no name of the hub"):
