@@ -23,7 +23,7 @@ from gvvad_jax.features import captions
 from gvvad_jax.features.sentences import SentenceEncoder, name_of, tokenizer
 from gvvad_jax.models import clip, git
 from gvvad_jax.video import decode
-from gvvad_jax.weights import folder, hub
+from gvvad_jax.weights import finite, folder, hub
 
 MAX_LENGTH = 50  # tokens of a sentence, its first and its end counted; captions seldom reach half of it
 PER_DEVICE = {"cpu": 1}  # windows a device and call
@@ -64,6 +64,7 @@ class Captioner:
         devices = np.array(jax.local_devices())
         dtype = "float32" if devices[0].platform == "cpu" else "bfloat16"
         model = git.load(path, dtype)
+        finite.require(model, path)
         self.config, self.max_length = model.config, min(max_length, model.config.positions)
         self.frames = self.config.frames or 1
         self.tokenizer = tokenizer(path, self.max_length)
@@ -93,9 +94,6 @@ class Captioner:
         whole, split = PartitionSpec(), PartitionSpec("data")
         table = jnp.asarray(pixels.table)
         graph, state = nnx.split(model)
-        # Such weights would say nothing of every video, which a set of vectors does not show.
-        if not _is_finite(jax.tree.leaves(state)):
-            raise ValueError(f"{path}: its weights hold NaN or infinite values; fetch them again.")
         self._state = jax.device_put(state, NamedSharding(mesh, whole))
 
         def run(state: Any, images: jax.Array) -> jax.Array:
@@ -132,11 +130,6 @@ class Captioner:
         ends = np.flatnonzero(ids[1:] == self.config.end)
         kept = ids[1 : 1 + ends[0]] if len(ends) else ids[1:]
         return self.tokenizer.decode(kept.tolist(), skip_special_tokens=True).strip()
-
-
-@jax.jit
-def _is_finite(arrays: list[jax.Array]) -> jax.Array:
-    return jnp.stack([jnp.isfinite(array).all() for array in arrays]).all()
 
 
 def sources(videos: Sequence[datasets.Entry] | records.Reader) -> Sources:

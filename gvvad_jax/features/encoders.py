@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from gvvad_jax.models import clip as clip_network
 from gvvad_jax.models import efficientnet_lite, text_image
-from gvvad_jax.weights import folder, hub
+from gvvad_jax.weights import finite, folder, hub
 
 # Images a device and call. On CPU more than 3 no longer fit the caches and each call's memory is mapped anew:
 # 15 cpu ms an image at 2, 22 at 8 (Zen 3, two cores).
@@ -85,6 +85,7 @@ def clip(weights: Path | None = None) -> "Sharded":
         raise ValueError("encoder 'clip' needs a folder of weights in the Hugging Face layout; name it by --weights.")
     half = jax.local_devices()[0].platform != "cpu"
     model = clip_network.load(weights, "bfloat16" if half else "float32")
+    finite.require(model, weights)
     pixels = jax.numpy.asarray(clip_network.table_of_pixels(*clip_network.pixel_statistics(weights)))
     return Sharded(
         name="clip",

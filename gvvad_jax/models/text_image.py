@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from tokenizers import normalizers, pre_tokenizers, processors
 
 from gvvad_jax.models import clip
-from gvvad_jax.weights import hub
+from gvvad_jax.weights import finite, hub
 
 ANOMALOUS = (
     "a surveillance video of people fighting",
@@ -44,7 +44,9 @@ class TextImage:
     def __init__(self, path: str | Path, model: clip.Clip | None = None):
         """ValueError or OSError where weights or tokenizer are missing or damaged; `model`: those weights, read."""
         path, half = hub.folder_of(path), jax.default_backend() != "cpu"
-        model = model or clip.load(path, "bfloat16" if half else "float32")
+        if model is None:
+            model = clip.load(path, "bfloat16" if half else "float32")
+            finite.require(model, path)
         self.size, self.length = model.config.size, model.config.positions
         self.scale = math.exp(float(model.logit_scale[...]))
         self.tokenizer = tokenizer(path, self.length)
