@@ -45,7 +45,8 @@ class Writer:
             self._old = self._finished_set()
             kept = self._kept_options()
             _refuse_other_options(path, kept, given)
-            self.options: dict[str, Any] = given or {} if kept is None else kept["options"]
+            # The caller's, where equal: their order of keys is the manifest's.
+            self.options: dict[str, Any] = given or (kept or {}).get("options", {})
             self._unfinished.mkdir(exist_ok=True)
             self._write_options()
             self._constants = self._find_kept()

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from gvvad_jax import hosts, program, records
 from gvvad_jax.records import Description, Video, manifest
 from gvvad_jax.synthesis import scenes
-from gvvad_jax.synthesis.generators import cogvideox, folder, sheets
+from gvvad_jax.synthesis.generators import folder, sheets
 from gvvad_jax.synthesis.options import Options as Options
 
 # Opened with all descriptions and the options, so that what cannot work is refused before anything is written: gives a
@@ -19,7 +19,15 @@ from gvvad_jax.synthesis.options import Options as Options
 # of its videos' `source` say all that they depend on.
 Make = Callable[[Description], Video]
 Generator = Callable[[Sequence[Description], Options], contextlib.AbstractContextManager[Make]]
-GENERATORS: dict[str, Generator] = {"scenes": scenes.generator, "folder": folder.clips, "cogvideox": cogvideox.clips}
+
+
+def _cogvideox(descriptions: Sequence[Description], options: Options) -> contextlib.AbstractContextManager[Make]:
+    from gvvad_jax.synthesis.generators import cogvideox  # here: its networks are slow to import
+
+    return cogvideox.clips(descriptions, options)
+
+
+GENERATORS: dict[str, Generator] = {"scenes": scenes.generator, "folder": folder.clips, "cogvideox": _cogvideox}
 
 
 @runtime_checkable
