@@ -73,7 +73,7 @@ class Config:
                 time_width=int(found["time_embed_dim"]),
                 text_tokens=int(found["max_text_seq_length"]),
                 patch=int(found["patch_size"]),
-                frame_patch=found.get("patch_size_t"),
+                frame_patch=None if found.get("patch_size_t") is None else int(found["patch_size_t"]),
                 sample_rows=int(found["sample_height"]),
                 sample_columns=int(found["sample_width"]),
                 sample_frames=int(found["sample_frames"]),
@@ -83,10 +83,13 @@ class Config:
                 temporal_scale=float(found.get("temporal_interpolation_scale", 1.0)),
                 is_rotary=bool(found.get("use_rotary_positional_embeddings", False)),
                 has_table=bool(found.get("use_learned_positional_embeddings", False)),
-                ofs_width=found.get("ofs_embed_dim"),
+                ofs_width=None if found.get("ofs_embed_dim") is None else int(found["ofs_embed_dim"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where} lacks a size of the network ({error}); fetch it again.") from None
+        empty = [name for name, value in vars(own).items() if type(value) is int and value < 1]
+        if empty:
+            raise ValueError(f"{where}: {empty[0]} is {vars(own)[empty[0]]}, but at least 1 is needed; fetch it again.")
         if own.width % 16 or own.head_width % 16 or own.inputs not in (own.outputs, 2 * own.outputs):
             raise ValueError(
                 f"{where}: {own.heads} heads of {own.head_width}, {own.inputs} channels in and {own.outputs} out are "

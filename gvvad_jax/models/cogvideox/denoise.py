@@ -52,9 +52,10 @@ def run(
     told: Callable[[int], None] | None = None,
 ) -> Float[Array, "videos frames channels rows columns"]:
     """From noise to what is decoded; `rows` has every step, `told` hears of each that `stepped` has begun."""
-    begun = latents, jnp.zeros(latents.shape, jnp.float32)
+    # Copies, for they are given away; where steps leave them, or the second step would be another program.
+    begun = jax.device_put((latents, jnp.zeros(latents.shape, jnp.float32)), layout.everywhere, may_alias=False)
     if not stepped:
-        return _scanned(graph, layout, state, given, rows, begun)[0]
+        return scanned(graph, layout, state, given, rows, begun)[0]
     text = _text(graph, state, given.text)
     for i in range(len(rows.scale)):
         row = jax.tree.map(lambda x, i=i: x[i], rows)
@@ -65,15 +66,17 @@ def run(
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=5)
-def _scanned(graph: nnx.GraphDef, layout: Layout, state: nnx.State, given: Given, rows: Row, begun: Carry) -> Carry:
+def scanned(graph: nnx.GraphDef, layout: Layout, state: nnx.State, given: Given, rows: Row, begun: Carry) -> Carry:
+    """All steps as one program; `begun` is given away."""
     body = nnx.merge(graph, state)
     given = given._replace(text=body.encode_text(given.text))
-    return lax.scan(lambda carry, row: (step(body, layout, given, row, carry), None), begun, rows)[0]
+    ended, _ = lax.scan(lambda carry, row: (step(body, layout, given, row, carry), None), begun, rows)
+    return jax.tree.map(layout.whole, ended)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=5)
 def _stepped(graph: nnx.GraphDef, layout: Layout, state: nnx.State, given: Given, row: Row, begun: Carry) -> Carry:
-    return step(nnx.merge(graph, state), layout, given, row, begun)
+    return jax.tree.map(layout.whole, step(nnx.merge(graph, state), layout, given, row, begun))
 
 
 @functools.partial(jax.jit, static_argnums=0)

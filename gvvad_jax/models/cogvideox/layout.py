@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import jax
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from jaxtyping import Array, Float
 
 from gvvad_jax.nn import attention
@@ -35,6 +35,13 @@ class Layout:
         each = math.ceil(tokens / self.shards)
         is_tpu = (self.platform or jax.default_backend()) == "tpu"
         return self.shards * (attention.padded(each) if is_tpu else each)
+
+    @property
+    def everywhere(self) -> Sharding:
+        """Where small arrays lie: whole on every device, or on the only one."""
+        if self.mesh is None:
+            return SingleDeviceSharding(jax.local_devices()[0])
+        return NamedSharding(self.mesh, PartitionSpec())
 
     def tokens(self, x: Float[Array, "n tokens width"]) -> Float[Array, "n tokens width"]:
         """Pins tokens to their devices."""

@@ -1,6 +1,7 @@
 """A diffusers folder of CogVideoX as a sampler: prompts' vectors to latents to frames, one network after another."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
-from PIL import Image
 
 from gvvad_jax.models import t5
-from gvvad_jax.models.cogvideox import denoise, schedulers, sizes, stages, transformer, vae, weights
+from gvvad_jax.models.cogvideox import denoise, pictures, schedulers, sizes, stages, transformer, vae, weights
 from gvvad_jax.models.cogvideox import guidance as guiding
 from gvvad_jax.models.cogvideox.layout import ONE_DEVICE, Layout
-from gvvad_jax.weights import folder
+from gvvad_jax.weights import folder, tables
 
 PARTS = ("transformer", "vae", "text_encoder", "scheduler")
 OUTPUTS = ("uint8", "latents")
+# Half precision of 16 bits with a short range is left out: T5's states leave it.
+DTYPES = ("float32", "bfloat16")
+SEEDS = 1 << 32  # JAX takes others modulo this, so that two would be one
 # What is folded into a key: steps lie below; into a video's, for its image's noise; into a seed's, for further videos.
 IMAGE_KEY, VIDEO_KEYS = 1 << 20, 1 << 21
 
@@ -38,7 +41,9 @@ class Pipeline:
             files += folder.files(parts["text_encoder"])
         # Published weights are halves.
         stays = stages.have_room(sum(file.stat().st_size for file in files) * self.dtype.itemsize // 2, layout)
-        folder.read(parts["transformer"], folder.DIFFUSERS)  # its headers: a damaged shard is said at once
+        # Headers alone, so that what is damaged or of another network is said at once.
+        found = folder.read(parts["transformer"], folder.DIFFUSERS)
+        tables.require_all(found, weights.table(self.config, found), str(parts["transformer"]))
         networks = functools.cache(lambda: weights.load(parts["transformer"], self.dtype))
         self._body = stages.Stage(lambda: networks().body, layout, stays)
         self._modulator = stages.Stage(lambda: networks().modulator, layout, False)
@@ -46,6 +51,12 @@ class Pipeline:
         self._modulations: dict[tuple[int, ...], transformer.Modulation] = {}
         load_vae = vae.load if self.config.takes_image else vae.load_decoder
         self.vae = load_vae(parts["vae"], self.dtype)
+        made, wanted = self.vae.config, self.config
+        if (made.latent, 2**made.time_levels) != (wanted.outputs, wanted.compression):
+            raise ValueError(
+                f"{path}: its VAE has {made.latent} channels and a latent for {2**made.time_levels} frames, but its "
+                f"transformer {wanted.outputs} and {wanted.compression}; they do not belong together."
+            )
 
     @functools.cached_property
     def tokenizer(self) -> t5.Tokenizer:
@@ -63,12 +74,12 @@ class Pipeline:
     def sample(
         self,
         prompt_embeds: Float[Array | np.ndarray, "videos tokens inputs"],
-        negative_embeds: Float[Array | np.ndarray, "videos tokens inputs"] | None = None,
-        latents: Float[Array | np.ndarray, "videos frames channels rows columns"] | None = None,
-        noise: Float[Array | np.ndarray, "steps videos frames channels rows columns"] | None = None,
-        seed: int | Sequence[int] | None = None,
-        image: UInt8[np.ndarray, "videos image_rows image_columns 3"] | None = None,
-        image_noise: Float[Array | np.ndarray, "videos 1 channels rows columns"] | None = None,
+        negative_embeds: Float[Array | np.ndarray, "_videos _tokens _inputs"] | None = None,
+        latents: Float[Array | np.ndarray, "_videos _frames _channels _rows _columns"] | None = None,
+        noise: Float[Array | np.ndarray, "_steps _videos _frames _channels _rows _columns"] | None = None,
+        seed: int | np.integer | Sequence[int | np.integer] | Int[np.ndarray, "..."] | None = None,
+        image: UInt8[np.ndarray, "_videos _image_rows _image_columns _colours"] | None = None,
+        image_noise: Float[Array | np.ndarray, "_videos _one _channels _rows _columns"] | None = None,
         frames: int | None = None,
         height: int | None = None,
         width: int | None = None,
@@ -82,15 +93,21 @@ class Pipeline:
     ) -> np.ndarray:
         """Videos, uint8 [videos, frames, height, width, 3], or with output="latents" what the last step leaves.
 
-        Sizes are the native ones where None. `seed`: one for all videos, of which each then has its own key, or one
-        each; it is needed where latents, or noise that the scheduler adds, are not given. `stepped`: one call of the
-        device a step, of which `told` hears, in place of one for all. What does not fit is a ValueError.
+        Sizes are the native ones where None. `seed`, from 0 to 2³² - 1: one for all videos, of which each then has its
+        own key, or one each; it is needed where latents, or noise that the scheduler adds, are not given. `stepped`:
+        one call of the device a step, of which `told` hears, in place of one for all. Noise that the scheduler does not
+        add, and negative vectors where guidance is 1 or less, are not looked at. What does not fit is a ValueError.
         """
+        # Axes of an underscore above are held here, so that a wrong one is said in a sentence.
         if output not in OUTPUTS:
             raise ValueError(f"output={output!r}; it is one of {', '.join(OUTPUTS)}.")
         count, guidance = len(prompt_embeds), float(guidance)
+        if not count:
+            raise ValueError("prompt_embeds are of no prompt; give at least one.")
+        if not math.isfinite(guidance):
+            raise ValueError(f"guidance is {guidance}; a finite number is needed.")
         size = sizes.of(self.config, self.vae.config.shrink, frames, height, width)
-        plan = schedulers.plan(self.scheduler, steps, scheduler or self.kind)
+        plan = schedulers.plan(self.scheduler, steps, self.kind if scheduler is None else scheduler)
         scales = guiding.scales(guidance, steps, plan.timesteps, dynamic_guidance)
         text = self._prompts(prompt_embeds, negative_embeds, guidance)
         keys = _keys(seed, count)
@@ -98,11 +115,12 @@ class Pipeline:
         draws = plan.uses_noise and noise is None
         if draws and keys is None:
             raise ValueError("this scheduler adds noise: give noise or a seed.")
+        places = transformer.places(self.config, shape[1], shape[3], shape[4], self.layout)
         given = denoise.Given(
             text=text,
             image=self._image(image, image_noise, size, count, keys),
             keys=keys if draws else None,
-            places=transformer.places(self.config, shape[1], shape[3], shape[4], self.layout),
+            places=places,
         )
         rows = denoise.Row(
             number=np.arange(steps, dtype=np.int32),
@@ -148,13 +166,9 @@ class Pipeline:
             if image is not None:
                 raise ValueError(f"{self.path} makes video of text alone; leave the image out.")
             return None
-        if image is None or len(image) != count:
+        if image is None:
             raise ValueError(f"{self.path} makes video of a first frame: give an image for each prompt.")
-        resized = [
-            np.asarray(Image.fromarray(one).convert("RGB").resize((size.width, size.height), Image.Resampling.LANCZOS))
-            for one in image
-        ]
-        mean, logvar = self.vae.encode((np.stack(resized).astype(np.float32) / 127.5 - 1)[:, None])
+        mean, logvar = self.vae.encode(pictures.prepared(image, count, size.height, size.width)[:, None])
         frames, channels, rows, columns = size.latents
         shape = (count, 1, channels, rows, columns)
         if noise is None:
@@ -182,9 +196,12 @@ class Pipeline:
 def load(path: str | Path, dtype: Any = "float32", layout: Layout = ONE_DEVICE) -> Pipeline:
     """The sampler in a diffusers folder (transformer, vae, text_encoder, scheduler).
 
-    Weights of the VAE are read now, the others' when they are used.
+    Weights of the VAE are read now, the others' when they are used. `dtype`: float32 or bfloat16. The text encoder and
+    the tokenizer may be missing where neither is used.
     """
     path = Path(path)
+    if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
+        raise ValueError(f"dtype {dtype!r}; it is one of {', '.join(DTYPES)}.")
     for name in ("transformer", "vae", "scheduler"):
         if not (path / name).is_dir():
             raise FileNotFoundError(
@@ -203,19 +220,22 @@ def _modulate(graph: nnx.GraphDef, state: nnx.State, timesteps: Array) -> transf
     return nnx.merge(graph, state)(timesteps)
 
 
-def _keys(seed: int | Sequence[int] | None, count: int) -> Array | None:
+def _keys(seed: Any, count: int) -> Array | None:
     """A random key a video; of one seed, the first video's is the seed's own, so that a clip alone is the same clip."""
     if seed is None:
         return None
-    if isinstance(seed, int | np.integer):
-        first = jax.random.key(seed)
+    seeds = np.asarray(seed)
+    if seeds.dtype.kind not in "iu" or ((seeds < 0) | (seeds >= SEEDS)).any():
+        raise ValueError(f"seed={seed!r}; seeds are whole numbers from 0 to {SEEDS - 1}.")
+    if seeds.ndim == 0:
+        first = jax.random.key(int(seeds))
         return jnp.stack([first, *(jax.random.fold_in(first, VIDEO_KEYS + i) for i in range(1, count))])
-    if len(seed) != count:
-        raise ValueError(f"{len(seed)} seeds for {count} prompts; give one each, or one for all.")
-    return jnp.stack([jax.random.key(one) for one in seed])
+    if seeds.shape != (count,):
+        raise ValueError(f"seeds of shape {seeds.shape} for {count} prompts; give one each, or one for all.")
+    return jnp.stack([jax.random.key(one) for one in seeds.tolist()])
 
 
 def _fitting(x: Any, shape: tuple[int, ...], what: str, dtype: Any) -> Array:
-    if x.shape != shape:
-        raise ValueError(f"{what} of shape {x.shape}, but {shape} is needed.")
+    if np.shape(x) != shape:
+        raise ValueError(f"{what} of shape {np.shape(x)}, but {shape} is needed.")
     return jnp.asarray(x, dtype)

@@ -27,6 +27,16 @@ TRANSFORMER = dict(
     sample_width=6,
     sample_frames=9,
 )
+ROTARY = dict(use_rotary_positional_embeddings=True)
+PAIRS = ROTARY | dict(patch_size_t=2, sample_height=8, sample_width=8)
+IMAGE = dict(in_channels=2 * LATENT)
+FORMS = {
+    "2B": {},
+    "5B": ROTARY,
+    "5B image": ROTARY | IMAGE | dict(use_learned_positional_embeddings=True),
+    "1.5": PAIRS,
+    "1.5 image": PAIRS | IMAGE | dict(ofs_embed_dim=TIME),
+}
 VAE = dict(
     _class_name="AutoencoderKLCogVideoX",
     block_out_channels=[8, 8, 8, 8],
@@ -52,10 +62,16 @@ T5 = dict(
 
 
 def make(path: Path, seed: int = 0, **transformer) -> Path:
-    """A text-to-video folder in float32; `transformer` changes its config, such as patch_size_t=2 for version 1.5."""
+    """A folder in float32; `transformer` changes its config to another form's (see `FORMS`), or to other sizes."""
     random, config = np.random.default_rng(seed), TRANSFORMER | transformer
     _part(path / "transformer", config, _transformer(config), "diffusion_pytorch_model", random)
-    _part(path / "vae", VAE, _vae(), "diffusion_pytorch_model", random)
+    _part(
+        path / "vae",
+        VAE | dict(invert_scale_latents=bool(config["patch_size_t"])),
+        _vae(),
+        "diffusion_pytorch_model",
+        random,
+    )
     _part(path / "text_encoder", T5, _t5(), "model", random)
     (path / "scheduler").mkdir()
     (path / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
@@ -90,6 +106,8 @@ def _transformer(config: dict) -> dict[str, tuple[int, ...]]:
         "norm_out.linear": (2 * width, TIME),
         "proj_out": (latent[1] * patch, width),
     }
+    if config.get("ofs_embed_dim"):
+        linear |= {f"ofs_embedding.linear_{k}": (TIME, TIME) for k in (1, 2)}
     norms = {"norm_final": width, "norm_out.norm": width}
     for i in range(config["num_layers"]):
         block = f"transformer_blocks.{i}"
@@ -99,6 +117,10 @@ def _transformer(config: dict) -> dict[str, tuple[int, ...]]:
         norms |= {f"{block}.norm{k}.norm": width for k in (1, 2)} | {f"{block}.attn1.norm_{k}": HEAD for k in "qk"}
     found = {f"{name}.weight": shape for name, shape in linear.items()}
     found |= {f"{name}.bias": shape[:1] for name, shape in linear.items()}
+    if config.get("use_learned_positional_embeddings"):
+        grid = config["sample_height"] // PATCH * (config["sample_width"] // PATCH)
+        tokens = config["max_text_seq_length"] + ((config["sample_frames"] - 1) // 4 + 1) * grid
+        found["patch_embed.pos_embedding"] = (1, tokens, width)
     return found | {f"{name}.{kind}": (n,) for name, n in norms.items() for kind in ("weight", "bias")}
 
 
