@@ -84,6 +84,7 @@ class SentenceEncoder:
         self.batch = len(devices) * PER_DEVICE.get(devices[0].platform, PER_ACCELERATOR)
         mesh = jax.sharding.Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
         everywhere, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",)))
+        self._split = split
         graph, state = nnx.split(model)
         self._state = jax.device_put(state, everywhere)
         self._run = jax.jit(
@@ -105,7 +106,9 @@ class SentenceEncoder:
                 ids, mask = (np.zeros((self.batch, length), np.int32) for _ in range(2))
                 for place, row in enumerate(chosen):
                     ids[place, : len(tokens[row])], mask[place, : len(tokens[row])] = tokens[row], 1
-                found[chosen] = np.asarray(self._run(self._state, ids, mask))[: len(chosen)]
+                # Placed by hand: where there are several processes, jit refuses to lay NumPy's over devices.
+                placed = jax.device_put((ids, mask), self._split)
+                found[chosen] = np.asarray(self._run(self._state, *placed))[: len(chosen)]
         place_of = {sentence: row for row, sentence in enumerate(distinct)}
         return found[[place_of[sentence] for sentence in sentences]]
 
