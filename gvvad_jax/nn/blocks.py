@@ -46,9 +46,22 @@ class Norm(nnx.Module):
 
 
 class Blocks(nnx.Module):
-    """x += out(attention(norm1 x)); x += fc2(act(fc1(norm2 x))), layer after layer."""
+    """x += out(attention(norm1 x)); x += fc2(act(fc1(norm2 x))), layer after layer.
 
-    def __init__(self, layers: int, width: int, inner: int, heads: int, epsilon: float, activation: str, dtype: Any):
+    `platform`: what it is compiled for, where that is not this process's own.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        width: int,
+        inner: int,
+        heads: int,
+        epsilon: float,
+        activation: str,
+        dtype: Any,
+        platform: str | None = None,
+    ):
         def zeros(*shape: int) -> nnx.Param:
             return nnx.Param(jnp.zeros((layers, *shape), dtype))
 
@@ -58,7 +71,7 @@ class Blocks(nnx.Module):
         self.norm2_scale, self.norm2_bias = zeros(width), zeros(width)
         self.fc1_kernel, self.fc1_bias = zeros(width, inner), zeros(inner)
         self.fc2_kernel, self.fc2_bias = zeros(inner, width), zeros(width)
-        self.heads, self.epsilon, self.activation = heads, epsilon, activation
+        self.heads, self.epsilon, self.activation, self.platform = heads, epsilon, activation, platform
 
     def __call__(
         self, x: Float[Array, "n tokens width"], visible: Bool[Array, "#n tokens tokens"] | None = None
@@ -79,7 +92,7 @@ class Blocks(nnx.Module):
         def block(x: Array, p: dict[str, Array]) -> tuple[Array, Any]:
             h = normalise(x, p["norm1_scale"], p["norm1_bias"], self.epsilon)
             joined = (matmul(h, p["qkv_kernel"]) + p["qkv_bias"]).reshape(*x.shape[:2], 3, self.heads, -1)
-            mixed = attention(joined[:, :, 0], joined[:, :, 1], joined[:, :, 2], visible)
+            mixed = attention(joined[:, :, 0], joined[:, :, 1], joined[:, :, 2], visible, platform=self.platform)
             x = x + matmul(mixed.reshape(x.shape), p["out_kernel"]) + p["out_bias"]
             h = normalise(x, p["norm2_scale"], p["norm2_bias"], self.epsilon)
             h = act(matmul(h, p["fc1_kernel"]) + p["fc1_bias"])

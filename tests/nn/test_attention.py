@@ -29,3 +29,28 @@ def test_it_equals_float64(keys, platform):
     np.testing.assert_allclose(everything, reference(q, k, v, np.ones((2, 7, keys), bool)), atol=2e-6)
     blind = attention.attention(q, k, v, jnp.zeros((1, 1, keys), bool), platform=platform)
     assert np.isfinite(blind).all()
+
+
+def test_scores_too_large_for_a_cache_go_head_by_head():
+    rng = np.random.default_rng(0)
+    q, k, v = (jnp.asarray(rng.normal(size=(2, n, 3, 4)), jnp.float32) for n in (901, 903, 903))
+    assert 4 * 3 * 901 * 900 > 2 * attention.PART
+    found = attention.attention(q, k, v, keys=900, platform="cpu")
+    wanted = reference(q, k[:, :900], v[:, :900], np.ones((2, 901, 900), bool))
+    np.testing.assert_allclose(found, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize(("queries", "total", "keys"), [(300, 300, 300), (130, 200, 150)])
+def test_the_kernel_for_tpus_equals_float64(queries, total, keys):
+    """Run by its interpreter."""
+    rng = np.random.default_rng(queries)
+    q, k, v = (jnp.asarray(rng.normal(size=(2, n, 2, 64)), jnp.bfloat16) for n in (queries, total, total))
+    found = attention._kernel(q, k, v, keys, interpret=True)
+    wanted = reference(*(np.asarray(x, np.float32) for x in (q, k, v)), np.arange(total) < np.full((2, 1, 1), keys))
+    assert found.dtype == jnp.bfloat16 and found.shape == q.shape
+    np.testing.assert_allclose(np.asarray(found, np.float32), wanted, atol=0.02)
+
+
+def test_whole_blocks_of_the_kernel_leave_little_empty():
+    for tokens, wanted in ((257, 384), (1024, 1024), (4444, 4480), (17776, 17920), (11277, 11520)):
+        assert attention.padded(tokens) == wanted
