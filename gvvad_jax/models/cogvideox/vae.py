@@ -26,6 +26,7 @@ CLASS, WHAT = "AutoencoderKLCogVideoX", "CogVideoX's VAE"
 LATENT_FRAMES, FRAMES = 2, 8  # of a piece
 MID = 2  # resnets in the middle
 LOGVAR = (-30.0, 20.0)
+EPSILON = 1e-6  # config.json's norm_eps is for the encoder's resnets alone
 PARTS = ("decoder", "encoder")
 
 
@@ -85,7 +86,7 @@ class Decoder(nnx.Module):
 
     def __init__(self, config: Config, dtype: Any = jnp.float32):
         def norm(channels: int) -> layers.SpatialNorm:
-            return layers.SpatialNorm(channels, config.latent, config.groups, config.epsilon, dtype)
+            return layers.SpatialNorm(channels, config.latent, config.groups, EPSILON, dtype)
 
         widths = config.channels[::-1]
         self.conv_in = layers.CausalConv("conv_in", config.latent, widths[0], dtype)
@@ -103,15 +104,16 @@ class Decoder(nnx.Module):
     def __call__(self, z: Video, old: Caches | None = None) -> tuple[Video, Caches]:
         """One piece: its frames, and what the next needs; without `old` a video begins."""
         new: Caches = {}
-        x = self.conv_in(z, old, new)
+        latents = layers.split(z)
+        x = self.conv_in(latents, old, new)
         for resnet in self.mid:
-            x = resnet(x, z, old, new)
+            x = resnet(x, latents, old, new)
         for i, block in enumerate(self.blocks):
             for resnet in block:
-                x = resnet(x, z, old, new)
+                x = resnet(x, latents, old, new)
             if i < len(self.samplers):
                 x = self.samplers[i](x)
-        return self.conv_out(self.norm_out(x, z), old, new), new
+        return jnp.concatenate(self.conv_out(self.norm_out(x, latents), old, new), 1), new
 
 
 class Encoder(nnx.Module):
@@ -131,13 +133,13 @@ class Encoder(nnx.Module):
             layers.Downsample(width, i < config.time_levels, dtype) for i, width in enumerate(widths[:-1])
         )
         self.mid = _resnets("mid", MID, widths[-1], widths[-1], norm, dtype)
-        self.norm_out = norm(widths[-1])
+        self.norm_out = layers.Norm(widths[-1], config.groups, EPSILON, dtype)
         self.conv_out = layers.CausalConv("conv_out", widths[-1], 2 * config.latent, dtype)
 
-    def __call__(self, x: Video, old: Caches | None = None) -> tuple[Video, Caches]:
+    def __call__(self, video: Video, old: Caches | None = None) -> tuple[Video, Caches]:
         """One piece: its moments, and what the next needs; without `old` a video begins."""
         new: Caches = {}
-        x = self.conv_in(x, old, new)
+        x = self.conv_in(layers.split(video), old, new)
         for i, block in enumerate(self.blocks):
             for resnet in block:
                 x = resnet(x, None, old, new)
@@ -145,7 +147,7 @@ class Encoder(nnx.Module):
                 x = self.samplers[i](x)
         for resnet in self.mid:
             x = resnet(x, None, old, new)
-        return self.conv_out(self.norm_out(x), old, new), new
+        return jnp.concatenate(self.conv_out(self.norm_out(x), old, new), 1), new
 
 
 def _resnets(name: str, count: int, inputs: int, outputs: int, norm: Callable[[int], Any], dtype: Any) -> nnx.List:

@@ -144,43 +144,52 @@ def test_halving_pads_below_and_to_the_right_only():
     layer = vae_layers.Downsample(1, False, jnp.float32)
     x = np.arange(1.0, 25).reshape(1, 1, 4, 6, 1).astype(np.float32)
     layer.conv.kernel[...] = jnp.zeros((3, 3, 1, 1)).at[0, 0].set(1)
-    close(layer(jnp.asarray(x)), x[:, :, ::2, ::2])
+    close(layer([jnp.asarray(x)])[0], x[:, :, ::2, ::2])
     layer.conv.kernel[...] = jnp.zeros((3, 3, 1, 1)).at[2, 2].set(1)
-    close(layer(jnp.asarray(x)), np.pad(x, [(0, 0), (0, 0), (0, 2), (0, 2), (0, 0)])[:, :, 2::2, 2::2])
+    close(layer([jnp.asarray(x)])[0], np.pad(x, [(0, 0), (0, 0), (0, 2), (0, 2), (0, 0)])[:, :, 2::2, 2::2])
 
 
-@pytest.mark.parametrize(("given", "means"), [([5], [5]), ([1, 3], [2]), ([7, 1, 3], [7, 2]), ([1, 3, 5, 9], [2, 7])])
-def test_the_first_of_an_odd_number_of_frames_stays_alone_when_time_is_halved(given, means):
-    layer = vae_layers.Downsample(1, True, jnp.float32)
-    layer.conv.kernel[...] = jnp.zeros((3, 3, 1, 1)).at[0, 0].set(1)
+def frames_through(layer, given, tap):
+    """What becomes of frames that are the same everywhere, where the convolution passes them on."""
+    layer.conv.kernel[...] = jnp.zeros((3, 3, 1, 1)).at[tap, tap].set(1)
     x = jnp.asarray(given, jnp.float32)[None, :, None, None, None] * jnp.ones((2, 2, 1))
-    close(layer(x)[0, :, 0, 0, 0], means)
+    return jnp.concatenate(layer(vae_layers.split(x)), 1)[0, :, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [([5], [5]), ([1, 3], [2]), ([7, 1, 3], [7, 2]), ([1, 3, 5, 9], [2, 7]), ([8, 1, 3, 5, 9], [8, 2, 7])],
+)
+def test_the_first_of_an_odd_number_of_frames_stays_alone_when_time_is_halved(given, means):
+    assert frames_through(vae_layers.Downsample(1, True, jnp.float32), given, 0) == means
 
 
 @pytest.mark.parametrize(("given", "doubled"), [([5], [5]), ([1, 3], [1, 1, 3, 3]), ([7, 1, 3], [7, 1, 1, 3, 3])])
 def test_the_first_of_an_odd_number_of_frames_stays_alone_when_time_is_doubled(given, doubled):
-    layer = vae_layers.Upsample(1, True, jnp.float32)
-    layer.conv.kernel[...] = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1)
-    x = jnp.asarray(given, jnp.float32)[None, :, None, None, None] * jnp.ones((2, 2, 1))
-    assert layer(x).shape == (1, len(doubled), 4, 4, 1)
-    close(layer(x)[0, :, 0, 0, 0], doubled)
+    assert frames_through(vae_layers.Upsample(1, True, jnp.float32), given, 1) == doubled
 
 
 def test_latents_spread_from_the_first_frame_to_the_first_and_from_the_rest_to_the_rest():
-    x = jnp.arange(3.0)[None, :, None, None, None]
-    assert vae_layers.spread(x, (9, 1, 1)).ravel().tolist() == [0, 1, 1, 1, 1, 2, 2, 2, 2]
-    assert vae_layers.spread(x[:, :2], (8, 1, 1)).ravel().tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert vae_layers.spread(x[:, :1], (1, 2, 3)).shape == (1, 1, 2, 3, 1)
+    layer = vae_layers.SpatialNorm(2, 1, 1, 1e-6, jnp.float32)
+    layer.shift.kernel[...] = jnp.ones((1, 2))
+    z = jnp.arange(3.0)[None, :, None, None, None] * jnp.ones((1, 2, 1))
+    x = jnp.ones((1, 9, 2, 4, 2))
+    found = np.concatenate(layer(vae_layers.split(x), vae_layers.split(z)), 1)
+    assert found.shape == x.shape
+    wanted = np.array([0, 1, 1, 1, 1, 2, 2, 2, 2])
+    close(found[0, :, 1, 3, 1], wanted / (1 + np.exp(-wanted)))
 
 
-def test_a_convolution_sees_no_later_frame_and_begins_with_the_first_twice():
+@pytest.mark.parametrize("frames", [2, 3])
+def test_a_convolution_sees_no_later_frame_and_begins_with_the_first_twice(frames):
     layer = vae_layers.CausalConv("c", 1, 1, jnp.float32)
     layer.kernel[...] = jnp.zeros((3, 3, 3, 1, 1)).at[:, 1, 1, 0, 0].set(jnp.array([100.0, 10.0, 1.0]))
     x, new = jnp.arange(1.0, 4)[None, :, None, None, None], {}
-    assert layer(x, None, new).ravel().tolist() == [111, 112, 123]
-    assert new["c"].ravel().tolist() == [2, 3]
-    assert layer(x[:, :1], new, new).ravel().tolist() == [231]
-    assert new["c"].ravel().tolist() == [3, 1]
+    found = layer(vae_layers.split(x[:, :frames]), None, new)
+    assert jnp.concatenate(found, 1).ravel().tolist() == [111, 112, 123][:frames]
+    assert new["c"].ravel().tolist() == [frames - 1, frames]
+    assert layer([x[:, :1]], new, new)[0].item() == 100 * (frames - 1) + 10 * frames + 1
+    assert new["c"].ravel().tolist() == [frames, 1]
 
 
 def test_normalisation_takes_frames_rows_and_columns_together():
@@ -192,7 +201,9 @@ def test_normalisation_takes_frames_rows_and_columns_together():
     centred = parts - parts.mean((1, 2, 3, 5), keepdims=True)
     y = (centred / np.sqrt(np.square(centred).mean((1, 2, 3, 5), keepdims=True) + 1e-6)).reshape(x.shape)
     y = y * np.arange(1, 7) + np.arange(6)
-    close(layer(jnp.asarray(x, jnp.float32)), y / (1 + np.exp(-y)), tolerance=1e-4)  # the input's own rounding
+    close(
+        np.concatenate(layer(vae_layers.split(jnp.asarray(x, jnp.float32))), 1), y / (1 + np.exp(-y)), tolerance=1e-4
+    )  # the input's own rounding
 
 
 # Tiles.
