@@ -283,6 +283,9 @@ def parts(
         for own, default in zip(given, defaults, strict=True)
     ]
     for part in made:
+        odd = [key for key in part if key != "hidden_act" and not isinstance(part[key], int | float)]
+        if odd:
+            raise ValueError(f"{where}: {odd[0]} is {part[odd[0]]!r}, but no number; fetch it again.")
         if part["hidden_act"] not in ACTIVATIONS:
             raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}, but not one of {', '.join(ACTIVATIONS)}.")
         if part["hidden_size"] % part["num_attention_heads"]:

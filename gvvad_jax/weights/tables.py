@@ -58,8 +58,12 @@ def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Ro
         wanted = variables[row.target].get_value()
         try:
             value = row.make(*(_narrow(arrays[source], wanted.dtype) for source in row.sources))
-        except ValueError as error:
-            raise ValueError(f"{origin}: {', '.join(row.sources)}: {error}") from error
+        except (ValueError, TypeError) as error:
+            shapes = ", ".join(f"{source} {arrays[source].shape}" for source in row.sources[:3])
+            more = f" and {len(row.sources) - 3} more" if len(row.sources) > 3 else ""
+            raise ValueError(
+                f"{origin}: {shapes}{more} do not make a {row.target} of {wanted.shape} ({error}); fetch it again."
+            ) from None
         if value.shape != wanted.shape:
             raise ValueError(f"{origin}: {row.sources[0]} gives shape {value.shape} where {wanted.shape} is needed.")
         variables[row.target].set_value(jnp.asarray(value, wanted.dtype))

@@ -87,3 +87,8 @@ def test_another_size_of_image_and_too_long_a_text_are_refused(shared):
         model.encode_image(np.zeros((1, 40, 40, 3), np.float32))
     with pytest.raises(ValueError, match="16 positions"):
         model.encode_text(np.zeros((1, 17), np.int32))
+
+
+def test_a_size_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="WHERE: hidden_size is 'a', but no number"):
+        clip.Config.of({"vision_config": {"hidden_size": "a"}, "text_config": {}}, "WHERE")

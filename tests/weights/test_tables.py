@@ -51,7 +51,7 @@ def test_a_failing_row_names_its_tensors():
     def refuse(array):
         raise ValueError("too odd")
 
-    with pytest.raises(ValueError, match="FILE: fc.weight: too odd"):
+    with pytest.raises(ValueError, match=r"FILE: fc.weight \(2, 3\) do not make a kernel of \(3, 2\) \(too odd\)"):
         tables.fill(layer(), arrays(), [tables.Row("kernel", ("fc.weight",), refuse), *TABLE[1:]], origin="FILE")
 
 
@@ -74,3 +74,17 @@ def test_stacked_layers_join_their_parts_and_take_the_wanted_dtype_first():
     wanted = np.stack([np.concatenate([given[f"layers.{i}.{part}"] for part in "qk"]).T for i in range(2)])
     np.testing.assert_array_equal(model.kernel[...], wanted.astype(ml_dtypes.bfloat16))
     assert model.scale.dtype == np.float32 and model.scale[...].tolist() == [[0, 1, 2], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 3, 1), np.float32), np.ones((2, 3), np.int32)])
+def test_layers_that_do_not_stack_name_a_tensor_and_shapes(wrong):
+    class Layers(nnx.Module):
+        def __init__(self):
+            self.kernel = nnx.Param(np.zeros((2, 3, 2), np.float32))
+
+    given = {"layers.0.q": np.ones((2, 3), np.float32), "layers.1.q": wrong}
+    row = tables.stacked("kernel", "layers", 2, ["q"])
+    if wrong.ndim == 2:
+        given["layers.0.q"], given["layers.1.q"] = wrong, given["layers.0.q"]
+    with pytest.raises(ValueError, match=r"FILE: layers.0.q \(2, 3\), layers.1.q .* do not make a kernel"):
+        tables.fill(Layers(), given, [row], origin="FILE")
