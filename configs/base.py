@@ -114,8 +114,19 @@ def get_config(arg: str | None = None) -> Any:
     pipeline.model = "gpt-4o"  # of describer=openai
     pipeline.base_url = config_dict.placeholder(str)  # of another service; None: OPENAI_BASE_URL, else OpenAI's
     pipeline.pairs = 300  # of descriptions: as many anomalous clips and as many normal ones are generated
-    pipeline.generator = "scenes"  # scenes (drawn, no weights) | folder (clips of another service)
+    pipeline.generator = "scenes"  # scenes (drawn, no weights) | cogvideox | folder (clips of another service)
     pipeline.clips = ""  # of generator=folder: where the clips lie, <description id>.<ending>
+    pipeline.cogvideox = cogvideox = config_dict.ConfigDict()  # of generator=cogvideox; None: as tools/generate.py
+    cogvideox.weights = ""  # folder or hub name
+    cogvideox.frames = config_dict.placeholder(int)  # 8n + 1
+    cogvideox.height = config_dict.placeholder(int)  # pixels
+    cogvideox.width = config_dict.placeholder(int)
+    cogvideox.steps = config_dict.placeholder(int)
+    cogvideox.guidance = config_dict.placeholder(float)  # 1: none
+    cogvideox.dynamic_guidance = config_dict.placeholder(str)  # off | published | ramp
+    cogvideox.scheduler = config_dict.placeholder(str)  # ddim | dpm
+    cogvideox.negative = config_dict.placeholder(str)  # a prompt
+    cogvideox.dtype = config_dict.placeholder(str)  # float32 | bfloat16
     pipeline.frames = 160  # of a drawn clip
     pipeline.dataset = "scenes"  # real videos under pipeline.root: ucf | xd | … | folder; scenes: drawn, too
     pipeline.root = ""  # or data.features (and data.text) names sets of real videos that are there

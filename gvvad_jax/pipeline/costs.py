@@ -28,6 +28,16 @@ def drawing(clips: int, frames: int) -> str:
     return f"{clips:,} clips of {frames} frames, {time(clips * frames / DRAWN)}"
 
 
+def generating(clips: int, generator: str, frames: int | None, steps: int | None) -> str:
+    """Of clips by any generator."""
+    if generator == "scenes" and frames:
+        return drawing(clips, frames)
+    if generator == "cogvideox":
+        count = f"{clips:,} clips of {steps or 'its own'} steps"
+        return f"{count}, each minutes on an accelerator (tools/plan.py --stage=generate) and hours on a CPU"
+    return f"{clips:,} clips"
+
+
 def extraction(videos: int, frames: int | None, crops: int, snippet: int = 16) -> str:
     """Of features; `frames` of all videos together, None where no one knows before they are decoded."""
     each = 1 / FRAMES + crops / snippet / IMAGES

@@ -10,7 +10,7 @@ from gvvad_jax.features import captioner, captions, encoders, extraction, prompt
 from gvvad_jax.features import video as videos
 from gvvad_jax.models import text_image
 from gvvad_jax.pipeline import costs
-from gvvad_jax.synthesis import scenes
+from gvvad_jax.synthesis import generators, scenes
 from gvvad_jax.synthesis.filtering import rule, selecting
 
 
@@ -98,6 +98,13 @@ def take(given: Sequence[records.Description], out: Path) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     records.write_descriptions(out, given)
     return f"{len(given)} descriptions: {out}"
+
+
+def require_sampler(options: generators.Options) -> None:
+    """Refuse weights that are not there or not whole, and settings that do not go with them."""
+    from gvvad_jax.synthesis.generators import cogvideox  # here: its networks are slow to import
+
+    cogvideox.choose(options)
 
 
 def draw(out: Path, counts: dict[str, int], seed: int, frames: int) -> str:

