@@ -25,8 +25,8 @@ def plain(monkeypatch):
     monkeypatch.setitem(generators.GENERATORS, "plain", lambda asked, options: contextlib.nullcontext(drawn))
 
 
-def generate(tmp_path, name="plain"):
-    return generators.generate(tmp_path / "d.jsonl", name, tmp_path / "set", generators.Options(shards=1))
+def generate(tmp_path, name="plain", **options):
+    return generators.generate(tmp_path / "d.jsonl", name, tmp_path / "set", generators.Options(shards=1, **options))
 
 
 def test_a_set_has_a_clip_a_description_and_failures_are_lines(tmp_path, capsys):
@@ -51,6 +51,31 @@ def test_other_descriptions_and_another_generator_are_refused(tmp_path):
     clips.descriptions(tmp_path / "d.jsonl", "a1", "n1", "n2")
     with pytest.raises(ValueError, match="begun with other options: descriptions"):
         generate(tmp_path)
+
+
+def test_clips_are_files_too_where_asked_for_and_those_of_an_earlier_run(tmp_path):
+    clips.descriptions(tmp_path / "d.jsonl", "a/1", "n1")
+    generate(tmp_path)
+    files = tmp_path / "files"
+    assert generate(tmp_path, mp4=files).there == 2
+    (files / "n1.mp4").write_bytes(b"of another set")
+    generate(tmp_path, mp4=files)
+    for video in records.reader(tmp_path / "set"):
+        assert (files / f"{video.id}.mp4").read_bytes() == video.video
+    clips.descriptions(tmp_path / "d.jsonl", "a/../../1")
+    with pytest.raises(ValueError, match="would be a file outside .*files; leave --mp4 out"):
+        generate(tmp_path, mp4=files)
+
+
+def test_no_memory_for_a_clip_ends_the_run_and_nothing_is_said_of_the_others(tmp_path, monkeypatch):
+    def too_large(description):
+        raise MemoryError("too large for this machine")
+
+    monkeypatch.setitem(generators.GENERATORS, "plain", lambda asked, options: contextlib.nullcontext(too_large))
+    clips.descriptions(tmp_path / "d.jsonl", "a1", "n1")
+    with pytest.raises(OSError, match="^a1: too large for this machine.$"):
+        generate(tmp_path)
+    assert not (tmp_path / "set" / "errors.jsonl").exists()
 
 
 def test_no_clip_at_all_leaves_no_set(tmp_path):
