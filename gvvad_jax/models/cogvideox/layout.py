@@ -43,6 +43,15 @@ class Layout:
             return SingleDeviceSharding(jax.local_devices()[0])
         return NamedSharding(self.mesh, PartitionSpec())
 
+    def require_even(self, rows: int) -> None:
+        """Refuses rows, those of guidance's branches counted, that do not divide over `cfg`."""
+        parts = 1 if self.mesh is None else self.mesh.shape[CFG]
+        if rows % parts:
+            raise ValueError(
+                f"{rows} rows (videos times guidance's branches) over a mesh of {parts} parts along cfg; take a "
+                "multiple of them, or another mesh."
+            )
+
     def tokens(self, x: Float[Array, "n tokens width"]) -> Float[Array, "n tokens width"]:
         """Pins tokens to their devices."""
         return self._pinned(x, PartitionSpec(CFG, SEQ))

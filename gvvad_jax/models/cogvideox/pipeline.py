@@ -110,6 +110,7 @@ class Pipeline:
         plan = schedulers.plan(self.scheduler, steps, self.kind if scheduler is None else scheduler)
         scales = guiding.scales(guidance, steps, plan.timesteps, dynamic_guidance)
         text = self._prompts(prompt_embeds, negative_embeds, guidance)
+        self.layout.require_even(len(text))
         keys = _keys(seed, count)
         shape = (count, *size.latents)
         draws = plan.uses_noise and noise is None

@@ -81,11 +81,17 @@ for stepped in (False, True):
             text, text, seed=seed, frames=9, height=32, width=32, steps=3, scheduler="dpm", output="latents",
             stepped=stepped,
         )
+try:
+    pipeline.sample(text, seed=0, guidance=1)
+except ValueError as error:
+    assert "1 rows (videos times guidance's branches) over a mesh of 2 parts along cfg" in str(error)
+else:
+    raise AssertionError("one row was laid over two parts")
 assert (denoise.scanned._cache_size(), denoise._stepped._cache_size()) == (1, 1), denoise._stepped._cache_size()
 """
 
 
-def test_steps_over_devices_are_one_program_too(tmp_path):
+def test_steps_over_devices_are_one_program_too_of_rows_that_divide(tmp_path):
     """The second step finds latents lie as the first did."""
     folder = random_folder.make(tmp_path / "folder", max_text_seq_length=6)
     done = subprocess.run([sys.executable, "-c", SPREAD, str(folder)], capture_output=True, text=True, check=False)
