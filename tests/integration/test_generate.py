@@ -121,7 +121,9 @@ def test_two_processes_make_the_set_of_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_sampler_goes_on_to_the_identical_set(tmp_path):
+def test_a_killed_sampler_goes_on_to_the_identical_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     weights = random_folder.make(tmp_path / "weights")
     clips.descriptions(tmp_path / "d.jsonl", *(f"a{number}" for number in range(6)))
     flags = ("--generator=cogvideox", f"--descriptions={tmp_path / 'd.jsonl'}", f"--weights={weights}", "--steps=40")
