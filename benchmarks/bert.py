@@ -1,6 +1,6 @@
 """Sentences a second through BERT: ours beside transformers' torch BERT, random weights, in one run.
 
-  python benchmarks/bert.py [--model=base] [--batch=64] [--tokens=32] [--repeats=5]     # pip install -e '.[test,parity]'
+  python benchmarks/bert.py [--model=base] [--batch=64] [--tokens=32]          # needs the extra: parity
 
 Both take the same weights and ids and must agree.
 """

@@ -1,7 +1,8 @@
 """Image encoders by name: uint8 crops to vectors, the batch laid over every device of this process."""
 
+import collections
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -36,9 +37,16 @@ class Encoder(Protocol):
     batch: int
     identity: dict[str, Any]
 
-    def __call__(self, images: UInt8[np.ndarray, "n size size 3"], /) -> Float[np.ndarray, "n width"]:
-        """A float32 vector for each upright RGB crop."""
+    def begin(self, images: UInt8[np.ndarray, "n size size 3"], /) -> "Vectors":
+        """Starts on at most a batch of upright RGB crops; what it gives waits for their float32 vectors."""
         ...
+
+    def __call__(self, images: UInt8[np.ndarray, "n size size 3"], /) -> Float[np.ndarray, "n width"]:
+        """The vectors of any number of crops."""
+        ...
+
+
+Vectors = Callable[[], np.ndarray]  # [n, width]
 
 
 def use_all_cores() -> None:
@@ -136,6 +144,7 @@ class Sharded:
             mesh=mesh,
             in_specs=(PartitionSpec(), PartitionSpec("data")),
             out_specs=PartitionSpec("data"),
+            check_vma=False,  # a kernel does not say how its result varies
         )
         self._run = jax.jit(own_rows, in_shardings=(everywhere, split), out_shardings=split)
         self.identity = {
@@ -147,23 +156,25 @@ class Sharded:
         }
 
     def __call__(self, images: UInt8[np.ndarray, "n size size 3"], /) -> Float[np.ndarray, "n width"]:
-        """A float32 vector for each crop; the last batch is filled with zeros, which cost time but change nothing."""
+        """A float32 vector for each crop."""
         if images.shape[1:3] != (self.size, self.size):
             raise ValueError(f"{self.name} takes crops of {self.size} x {self.size}, not {images.shape[1:3]}.")
-        vectors = list(self._vectors(images))
-        return np.concatenate(vectors)[: len(images)] if vectors else np.zeros((0, self.width), np.float32)
-
-    def _vectors(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        running: list[jax.Array] = []
+        found: list[np.ndarray] = [np.zeros((0, self.width), np.float32)]
+        running: collections.deque[Vectors] = collections.deque()
         for start in range(0, len(images), self.batch):
-            rows = images[start : start + self.batch]
-            if len(rows) < self.batch:
-                rows = np.concatenate([rows, np.zeros((self.batch - len(rows), *rows.shape[1:]), rows.dtype)])
-            # Placed by hand: where there are several processes, jit refuses to lay NumPy's over devices.
-            running.append(self._run(self._state, jax.device_put(rows, self._split)))
+            running.append(self.begin(images[start : start + self.batch]))
             if len(running) > AHEAD:
-                yield np.asarray(running.pop(0))
-        yield from map(np.asarray, running)
+                found.append(running.popleft()())
+        return np.concatenate([*found, *(wait() for wait in running)])
+
+    def begin(self, images: UInt8[np.ndarray, "n size size 3"], /) -> Vectors:
+        """Dispatches one batch, filled with zeros, which cost time but change nothing."""
+        count = len(images)
+        if count < self.batch:
+            images = np.concatenate([images, np.zeros((self.batch - count, *images.shape[1:]), images.dtype)])
+        # Placed by hand: where there are several processes, jit refuses to lay NumPy's over devices.
+        running = self._run(self._state, jax.device_put(images, self._split))
+        return lambda: np.asarray(running)[:count]
 
 
 ENCODERS: dict[str, Callable[[Path | None], Encoder]] = {"efficientnet_lite0": efficientnet_lite0, "clip": clip}

@@ -11,9 +11,11 @@ from jaxtyping import Float, UInt8
 
 from gvvad_jax import records
 from gvvad_jax.features import motion as channels
-from gvvad_jax.features.encoders import Encoder
+from gvvad_jax.features.encoders import Encoder, Vectors
 from gvvad_jax.video import crops as views
 from gvvad_jax.video import decode, snippets
+
+AHEAD = 2  # batches on the device while the next is filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,23 +135,32 @@ class Batches:
     def __init__(self, encoder: Encoder):
         self.encoder = encoder
         self._waiting: deque[tuple[Part, int]] = deque()
+        self._begun: deque[tuple[list[tuple[Part, int]], Vectors]] = deque()
 
     def add(self, part: Part) -> None:
         """Takes a snippet; it and those before it are encoded as batches fill."""
         assert part.images is not None
         self._waiting.extend((part, row) for row in range(len(part.images)))
-        self._run(len(self._waiting) // self.encoder.batch * self.encoder.batch)
+        while len(self._waiting) >= self.encoder.batch:
+            self._begin(self.encoder.batch)
 
     def finish(self) -> None:
         """Encodes what waits; the last batch is filled with zeros."""
-        self._run(len(self._waiting))
+        if self._waiting:
+            self._begin(len(self._waiting))
+        while self._begun:
+            self._end()
 
-    def _run(self, count: int) -> None:
-        if not count:
-            return
+    def _begin(self, count: int) -> None:
         rows = [self._waiting.popleft() for _ in range(count)]
-        vectors = self.encoder(np.stack([part.images[row] for part, row in rows if part.images is not None]))
-        for (part, _), vector in zip(rows, vectors, strict=True):
+        images = np.stack([part.images[row] for part, row in rows if part.images is not None])
+        self._begun.append((rows, self.encoder.begin(images)))
+        if len(self._begun) > AHEAD:
+            self._end()
+
+    def _end(self) -> None:
+        rows, vectors = self._begun.popleft()
+        for (part, _), vector in zip(rows, vectors(), strict=True):
             part.vectors.append(vector)
             if part.images is not None and len(part.vectors) == len(part.images):
                 _finish(part)

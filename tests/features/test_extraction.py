@@ -20,6 +20,10 @@ class Tiny:
     def __init__(self, stop_after=None, error=KeyboardInterrupt, batch=3):
         self.images, self.stop_after, self.error, self.batch = 0, stop_after, error, batch
 
+    def begin(self, images, /):
+        found = self(images)
+        return lambda: found
+
     def __call__(self, images, /):
         self.images += len(images)
         if self.stop_after is not None and self.images > self.stop_after:
