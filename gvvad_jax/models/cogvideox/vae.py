@@ -2,6 +2,9 @@
 
 A video goes through in pieces of 2 latent frames (8 frames); an odd one more joins the first piece. The pieces are
 part of the function: every normalisation's statistics are a piece's own, so other pieces give other values.
+
+Decoding 60x90 latents in bfloat16, the first piece needs 10.5 GiB of a TPU v5e and every later one 9.9, weights and
+2.6 GiB of caches included (compiled ahead of time, not run).
 """
 
 import functools
