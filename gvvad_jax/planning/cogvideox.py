@@ -166,19 +166,22 @@ def _steps(form: config.Config, mesh: Mesh, size: sizes.Size, steps: int, branch
 
 
 def _pieces(mesh: Mesh, size: sizes.Size) -> list[Program]:
-    network = vae.Network.of(vae.abstract(VAE, "decoder", DTYPE))
+    layout = _layout(mesh)
+    network = vae.Network.of(vae.abstract(VAE, "decoder", DTYPE), layout)
     frames = size.latents[0] - size.dropped
     first, *others = vae.pieces(frames, vae.LATENT_FRAMES)
     channels, rows, columns = size.latents[1:]
     params = everywhere(network.params, mesh)
 
+    def laid(x: Any) -> Any:
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=Layout(mesh).picture(x.shape))
+
     def piece(count: int) -> Any:
-        shape = (1, count, rows, columns, channels)
-        return everywhere(jax.ShapeDtypeStruct(shape, DTYPE), mesh)
+        return laid(jax.ShapeDtypeStruct((1, count, rows, columns, channels), DTYPE))
 
     found = [Program(name="decoder, first piece", calls=1, function=network.first, arguments=(params, piece(first)))]
     if others:
-        caches = everywhere(network.caches(piece(first).shape), mesh)
+        caches = jax.tree.map(laid, network.caches(piece(first).shape))
         found.append(
             Program(
                 name="decoder, a later piece",

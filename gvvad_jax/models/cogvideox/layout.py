@@ -43,6 +43,16 @@ class Layout:
             return SingleDeviceSharding(jax.local_devices()[0])
         return NamedSharding(self.mesh, PartitionSpec())
 
+    def picture(self, shape: tuple[int, ...]) -> Sharding:
+        """Where frames [videos, frames, rows, columns, channels] lie: rows over `seq`, columns over `cfg`, as they divide.
+
+        Halves of a picture that do not divide stay whole, and are made on each of those devices.
+        """
+        if self.mesh is None:
+            return self.everywhere
+        parts = [axis if shape[i] % self.mesh.shape[axis] == 0 else None for i, axis in ((2, SEQ), (3, CFG))]
+        return NamedSharding(self.mesh, PartitionSpec(None, None, *parts))
+
     def require_even(self, rows: int) -> None:
         """Refuses rows, those of guidance's branches counted, that do not divide over `cfg`."""
         parts = 1 if self.mesh is None else self.mesh.shape[CFG]

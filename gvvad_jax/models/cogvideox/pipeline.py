@@ -50,7 +50,7 @@ class Pipeline:
         self._text = stages.Stage(lambda: t5.load(parts["text_encoder"], self.dtype), layout, stays)
         self._modulations: dict[tuple[int, ...], transformer.Modulation] = {}
         load_vae = vae.load if self.config.takes_image else vae.load_decoder
-        self.vae = load_vae(parts["vae"], self.dtype)
+        self.vae = load_vae(parts["vae"], self.dtype, layout)
         made, wanted = self.vae.config, self.config
         if (made.latent, 2**made.time_levels) != (wanted.outputs, wanted.compression):
             raise ValueError(

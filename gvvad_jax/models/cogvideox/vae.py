@@ -7,6 +7,7 @@ Decoding 60x90 latents in bfloat16, the first piece needs 10.5 GiB of a TPU v5e 
 2.6 GiB of caches included (compiled ahead of time, not run).
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Float32
 
 from gvvad_jax.models.cogvideox import vae_layers as layers
 from gvvad_jax.models.cogvideox import vae_tiles
+from gvvad_jax.models.cogvideox.layout import ONE_DEVICE, Layout
 from gvvad_jax.models.cogvideox.vae_layers import Caches, Video
 from gvvad_jax.models.cogvideox.vae_tiles import Side, Tiles
 from gvvad_jax.weights import folder, tables
@@ -74,6 +77,8 @@ class Config:
         for key, value in wanted.items():
             if found.get(key, value) != value:
                 raise ValueError(f"{where}: {key} is {found[key]!r}, but this network has {value!r}.")
+        if made.scaling_factor == 0 or made.groups < 1:
+            raise ValueError(f"{where}: scaling_factor and norm_num_groups cannot be 0; fetch it again.")
         if any(width % made.groups for width in channels):
             raise ValueError(f"{where}: channels {channels} do not divide into {made.groups} groups; fetch it again.")
         return made
@@ -163,19 +168,20 @@ class Network:
 
     graph: nnx.GraphDef
     params: nnx.State
+    layout: Layout = ONE_DEVICE
 
     @classmethod
-    def of(cls, module: Decoder | Encoder) -> "Network":
+    def of(cls, module: Decoder | Encoder, layout: Layout = ONE_DEVICE) -> "Network":
         """The module, split."""
-        return cls(*nnx.split(module))
+        return cls(*nnx.split(module), layout)
 
     def first(self, params: nnx.State, x: Video) -> tuple[Video, Caches]:
         """The piece that begins a video; compiled once a shape."""
-        return _first(self.graph, params, x)
+        return _first(self.graph, self.layout, params, x)
 
     def next(self, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
         """Any later piece; the caches keep their shapes, and those given are used up."""
-        return _next(self.graph, params, caches, x)
+        return _next(self.graph, self.layout, params, caches, x)
 
     @property
     def dtype(self) -> Any:
@@ -191,19 +197,29 @@ class Network:
         caches, start = None, 0
         for size in sizes:
             piece = jnp.asarray(x[:, start : start + size], self.dtype)
+            piece = jax.device_put(piece, self.layout.picture(piece.shape))
             out, caches = self.next(self.params, caches, piece) if caches else self.first(self.params, piece)
             start += size
             yield out
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _first(graph: nnx.GraphDef, params: nnx.State, x: Video) -> tuple[Video, Caches]:
-    return nnx.merge(graph, params)(x)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _first(graph: nnx.GraphDef, layout: Layout, params: nnx.State, x: Video) -> tuple[Video, Caches]:
+    return _laid(layout, *nnx.merge(graph, params)(x))
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _next(graph: nnx.GraphDef, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
-    return nnx.merge(graph, params)(x, caches)
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
+def _next(graph: nnx.GraphDef, layout: Layout, params: nnx.State, caches: Caches, x: Video) -> tuple[Video, Caches]:
+    return _laid(layout, *nnx.merge(graph, params)(x, caches))
+
+
+def _laid(layout: Layout, out: Video, caches: Caches) -> tuple[Video, Caches]:
+    """Pins caches where their pictures lie: left to the compiler, each piece's might lie elsewhere."""
+    if layout.mesh is None:
+        return out, caches
+    return out, {
+        name: lax.with_sharding_constraint(cache, layout.picture(cache.shape)) for name, cache in caches.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -277,19 +293,19 @@ def _refuse(x: Array | np.ndarray, channels: int, multiple: int, what: str) -> N
         )
 
 
-def load(path: str | Path, dtype: Any = "float32") -> Vae:
+def load(path: str | Path, dtype: Any = "float32", layout: Layout = ONE_DEVICE) -> Vae:
     """The VAE in a diffusers folder; a tensor too many, too few or misshapen is a ValueError."""
-    config, networks = _load(path, dtype, PARTS)
+    config, networks = _load(path, dtype, PARTS, layout)
     return Vae(config, *networks)
 
 
-def load_decoder(path: str | Path, dtype: Any = "float32") -> Vae:
+def load_decoder(path: str | Path, dtype: Any = "float32", layout: Layout = ONE_DEVICE) -> Vae:
     """As `load`, but the encoder's weights are never read."""
-    config, networks = _load(path, dtype, PARTS[:1])
+    config, networks = _load(path, dtype, PARTS[:1], layout)
     return Vae(config, networks[0], None)
 
 
-def _load(path: str | Path, dtype: Any, parts: Sequence[str]) -> tuple[Config, list[Network]]:
+def _load(path: str | Path, dtype: Any, parts: Sequence[str], layout: Layout) -> tuple[Config, list[Network]]:
     found = folder.component(path, "config.json", [CLASS], WHAT)
     config = Config.of(found, str(Path(path) / "config.json"))
     arrays = folder.read(path, stem=folder.DIFFUSERS)
@@ -297,7 +313,8 @@ def _load(path: str | Path, dtype: Any, parts: Sequence[str]) -> tuple[Config, l
     for part in parts:
         module = abstract(config, part, dtype)
         tables.fill(module, arrays, table(config, part), origin=str(path))
-        networks.append(Network.of(module))
+        network = Network.of(module, layout)
+        networks.append(dataclasses.replace(network, params=jax.device_put(network.params, layout.everywhere)))
     return config, networks
 
 

@@ -97,18 +97,27 @@ import jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 8)
 from jax.sharding import AxisType
 from gvvad_jax.models import cogvideox
+from gvvad_jax.models.cogvideox import vae
 from gvvad_jax.models.cogvideox.layout import AXES, Layout
 
 run = np.load(sys.argv[1] + "/runs/dpm_batch2_dynamic.npz")
 options = dict(latents=run["latents_initial"], noise=run["noise"], frames=9, height=64, width=96, steps=6)
 options |= dict(negative_embeds=run["negative_embeds"], scheduler="dpm", output="latents")
-alone = cogvideox.load(sys.argv[1]).sample(run["prompt_embeds"], **options)
+single = cogvideox.load(sys.argv[1])
+alone = single.sample(run["prompt_embeds"], **options)
+programs = 1
 for shape in ((2, 4), (1, 8)):
     layout = Layout(jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2))
     pipeline = cogvideox.load(sys.argv[1], layout=layout)
     spread = pipeline.sample(run["prompt_embeds"], **options)
     assert len(pipeline._body._there[1]["qkv_kernel"][...].sharding.device_set) == 8
     assert np.abs(spread - alone).max() <= 1e-5 * np.abs(alone).max(), np.abs(spread - alone).max()
+    seven = np.concatenate([alone, alone, alone[:, :1]], 1)[:1]
+    frames, wanted = pipeline.decode(seven), single.decode(seven)
+    assert np.abs(frames.astype(int) - wanted).max() <= 1, np.abs(frames.astype(int) - wanted).max()
+    assert len(pipeline.vae.decoder.params["conv_in"]["kernel"][...].sharding.device_set) == 8
+    programs += 1
+    assert vae._next._cache_size() == programs, "two later pieces were compiled apart"
 """
 
 
