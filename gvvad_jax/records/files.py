@@ -14,7 +14,8 @@ from typing import IO, Any
 def atomic_write(path: str | os.PathLike, text: bool = False) -> Iterator[IO]:
     """Opens a file that appears under `path` only when the block ends well; an earlier file stays until then.
 
-    The bytes lie under `.<name>.<host>.<process>.tmp` beside it, are synced to disk, then renamed. An exception removes them.
+    The bytes lie under `.<name>.<host>.<process>.tmp` beside it, are synced to disk, then renamed. An exception
+    removes them.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")

@@ -44,9 +44,9 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec())
 
     def picture(self, shape: tuple[int, ...]) -> Sharding:
-        """Where frames [videos, frames, rows, columns, channels] lie: rows over `seq`, columns over `cfg`, as they divide.
+        """Where [videos, frames, rows, columns, channels] lie: rows over `seq`, columns over `cfg`.
 
-        Halves of a picture that do not divide stay whole, and are made on each of those devices.
+        What does not divide stays whole, and is made on each of those devices.
         """
         if self.mesh is None:
             return self.everywhere
