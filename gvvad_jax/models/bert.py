@@ -16,6 +16,7 @@ from absl import logging
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Shaped
 
+from gvvad_jax.models import given, sizes
 from gvvad_jax.nn.blocks import Norm, matmul
 from gvvad_jax.nn.post_norm import Layers
 from gvvad_jax.weights import folder, tables
@@ -47,16 +48,13 @@ class Config:
             if found.get(key, value) != value:
                 raise ValueError(f"{where}: {key} is {found[key]!r}, but this BERT is written for {value!r}.")
         names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        try:
-            own = cls(
-                *(int(found[name]) for name in names),
-                positions=int(found["max_position_embeddings"]),
-                types=int(found["type_vocab_size"]),
-                epsilon=float(found["layer_norm_eps"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{where} lacks a size of the network ({error}); fetch it again.") from None
-        if own.heads < 1 or own.width % own.heads:
+        own = cls(
+            *(sizes.whole(found, name, where) for name in names),
+            positions=sizes.whole(found, "max_position_embeddings", where),
+            types=sizes.whole(found, "type_vocab_size", where),
+            epsilon=sizes.epsilon(found, "layer_norm_eps", where),
+        )
+        if own.width % own.heads:
             raise ValueError(f"{where}: {own.width} columns do not divide over {own.heads} heads; fetch it again.")
         return own
 
@@ -91,11 +89,8 @@ class Bert(nnx.Module):
         self, ids: Shaped[Array | np.ndarray, "n tokens"], mask: Shaped[Array | np.ndarray, "n tokens"]
     ) -> Float[Array, "n tokens width"]:
         """The last layer's states; `mask` is 1 at tokens, 0 at padding, whose states mean nothing."""
-        if ids.shape[1] > self.config.positions:
-            raise ValueError(
-                f"sentences of {ids.shape[1]} tokens, but this BERT has {self.config.positions} positions; cut them."
-            )
-        return self.layers(self.embed(ids), self.visible(mask))
+        x = self.embed(ids)
+        return self.layers(x, self.visible(given.token_mask(mask, x.shape[:2])))
 
     def visible(self, mask: Shaped[Array | np.ndarray, "n tokens"]) -> Bool[Array, "n 1 tokens"]:
         """Which tokens every token sees: those that are no padding."""
@@ -103,7 +98,8 @@ class Bert(nnx.Module):
 
     def embed(self, ids: Shaped[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
         """Word, position and type 0 (whose row is added too: it is no zero), normalised."""
-        words = self.words[...][jnp.asarray(ids)]
+        ids = given.token_ids(ids, self.config.vocabulary, self.config.positions, "BERT")
+        words = self.words[...][ids]
         return self.norm(words + self.types[...][0] + self.places[...][: ids.shape[1]])
 
     def pool(

@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 from PIL import Image
 
+from gvvad_jax.models import given, sizes
 from gvvad_jax.nn.blocks import ACTIVATIONS, Blocks, Norm, matmul
 from gvvad_jax.weights import folder, tables
 
@@ -63,12 +64,14 @@ class Config:
     @classmethod
     def of(cls, found: Mapping[str, Any], where: str) -> "Config":
         """From a Hugging Face config; of a tower's two spellings in old files `…_config_dict` counts."""
-        spelled = [(found.get(f"{name}_config") or {}) | (found.get(f"{name}_config_dict") or {}) for name in TOWERS]
+        names = [(f"{name}_config", f"{name}_config_dict") for name in TOWERS]
+        spelled = [part(found, new, where) | part(found, old, where) for new, old in names]
         vision, text = parts(spelled, (VISION, TEXT), where)
+        projection = {"projection_dim": found.get("projection_dim") or 512}
         return cls(
             vision=tower(vision),
             text=tower(text),
-            projection=int(found.get("projection_dim") or 512),
+            projection=sizes.whole(projection, "projection_dim", where),
             size=vision["image_size"],
             patch=vision["patch_size"],
             vocabulary=text["vocab_size"],
@@ -90,13 +93,11 @@ class Vision(nnx.Module):
 
     def embed(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
         """The class token, then the patches row by row, each with its place, before the first norm."""
-        if pixels.shape[1:3] != (self.size, self.size):
-            raise ValueError(
-                f"images of {pixels.shape[2]}x{pixels.shape[1]}, but this network takes {self.size}x{self.size}."
-            )
-        x = jnp.asarray(pixels, self.patches.dtype).reshape(-1, self.grid, self.patch, self.grid, self.patch, 3)
-        x = matmul(x.transpose(0, 1, 3, 2, 4, 5).reshape(len(pixels), self.grid**2, -1), self.patches[...])
-        first = jnp.broadcast_to(self.summary[...], (len(x), 1, x.shape[-1]))
+        x = given.pixels(pixels, (self.size, self.size, 3), "this network").astype(self.patches.dtype)
+        n, grid, patch = len(x), self.grid, self.patch
+        x = x.reshape(n, grid, patch, grid, patch, 3).transpose(0, 1, 3, 2, 4, 5)
+        x = matmul(x.reshape(n, grid**2, 3 * patch**2), self.patches[...])
+        first = jnp.broadcast_to(self.summary[...], (n, 1, x.shape[-1]))
         return jnp.concatenate([first, x], 1) + self.places[...]
 
     def __call__(self, pixels: Float[Array | np.ndarray, "n rows columns 3"]) -> Float[Array, "n tokens width"]:
@@ -129,23 +130,20 @@ class Clip(nnx.Module):
 
     def embed_text(self, ids: Int[Array | np.ndarray, "n tokens"]) -> Float[Array, "n tokens width"]:
         """Words with their places."""
-        if ids.shape[1] > self.config.positions:
-            raise ValueError(
-                f"sentences of {ids.shape[1]} tokens, but this CLIP has {self.config.positions} positions; cut them."
-            )
-        return self.words[...][jnp.asarray(ids)] + self.text_places[...][: ids.shape[1]]
+        ids = given.token_ids(ids, self.config.vocabulary, self.config.positions, WHAT)
+        return self.words[...][ids] + self.text_places[...][: ids.shape[1]]
 
     def visible(self, ids: Any, mask: Shaped[Array | np.ndarray, "n tokens"] | None) -> Array:
         """Which tokens each token sees: those before it that are no padding."""
         length = ids.shape[1]
         causal = jnp.tril(jnp.ones((1, length, length), bool))
-        return causal if mask is None else causal & jnp.asarray(mask).astype(bool)[:, None]
+        return causal if mask is None else causal & given.token_mask(mask, ids.shape)[:, None]
 
     def encode_text(
         self, ids: Int[Array | np.ndarray, "n tokens"], mask: Shaped[Array | np.ndarray, "n tokens"] | None = None
     ) -> Float[Array, "n projection"]:
         """Of token ids, as the projection gives it; padding on the right changes nothing."""
-        ids = jnp.asarray(ids)
+        ids = given.token_ids(ids, self.config.vocabulary, self.config.positions, WHAT)
         x = self.text_norm(self.text(self.embed_text(ids), self.visible(ids, mask)))
         at = jnp.argmax(ids if self.config.eos == LARGEST else ids == self.config.eos, axis=-1)
         last = jnp.take_along_axis(x, at[:, None, None], axis=1)[:, 0]
@@ -172,7 +170,7 @@ def crop(
     resample: int = Image.Resampling.BICUBIC,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """RGB over white, shorter side to `short` (as a rule `size`) by one of Pillow's filters, the centre of `size`."""
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    picture = image if isinstance(image, Image.Image) else _picture(image)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -183,6 +181,17 @@ def crop(
         picture = picture.resize((width, height), Image.Resampling(resample))
     left, top = (width - size) // 2, (height - size) // 2
     return np.asarray(picture)[top : top + size, left : left + size]
+
+
+def _picture(image: Any) -> Image.Image:
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= 4)):
+        raise ValueError(
+            f"a picture of {array.dtype} and shape {list(array.shape)}; give uint8 [height, width, 3], or Pillow's."
+        )
+    if not array.size:
+        raise ValueError(f"a picture of shape {list(array.shape)} has no pixels.")
+    return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
 
 
 def table_of_pixels(mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> Float32[np.ndarray, "3 256"]:
@@ -219,7 +228,7 @@ def load(path: str | Path, dtype: Any = "float32") -> Clip:
     path = Path(path)
     config = Config.of(folder.config(path, "clip", WHAT), str(path / "config.json"))
     arrays = folder.read(path)
-    model = nnx.eval_shape(lambda: Clip(config, jnp.dtype(dtype)))
+    model = nnx.eval_shape(lambda: Clip(config, given.dtype(dtype)))
     tables.fill(model, arrays, table(config, arrays), origin=str(path))
     return model
 
@@ -248,7 +257,7 @@ def vision_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
         tables.Row(
             f"{ours}.patches",
             (f"{embeddings}.patch_embedding.weight",),
-            lambda w: w.transpose(2, 3, 1, 0).reshape(-1, len(w)),
+            _patches,
         ),
         tables.Row(f"{ours}.summary", (f"{embeddings}.class_embedding",)),
         tables.Row(f"{ours}.places", (f"{embeddings}.position_embedding.weight",)),
@@ -257,6 +266,14 @@ def vision_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
         rows.append(tables.Row(f"{ours}.{own}.scale", (f"{theirs}.{name}.weight",)))
         rows.append(tables.Row(f"{ours}.{own}.bias", (f"{theirs}.{name}.bias",)))
     return rows + block_rows(f"{ours}.blocks", f"{theirs}.encoder.layers", layers)
+
+
+def _patches(kernel: np.ndarray) -> np.ndarray:
+    """[out, 3, rows, columns] as it multiplies the pixels of a patch."""
+    out, channels, rows, columns = kernel.shape
+    if channels != 3 or rows != columns:
+        raise ValueError(f"not [width, 3, patch, patch] but {list(kernel.shape)}")
+    return kernel.transpose(2, 3, 1, 0).reshape(-1, out)
 
 
 def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
@@ -274,6 +291,14 @@ def block_rows(ours: str, theirs: str, layers: int) -> list[tables.Row]:
     return [tables.stacked(f"{ours}.{own}", theirs, layers, names) for own, names in kept]
 
 
+def part(found: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    """An object of a config.json, empty where there is none."""
+    own = found.get(name)
+    if not isinstance(own, Mapping | None):
+        raise ValueError(f"{where}: {name} is {own!r}, but no object; fetch it again.")
+    return dict(own or {})
+
+
 def parts(
     given: Sequence[Mapping[str, Any]], defaults: Sequence[Mapping[str, Any]], where: str
 ) -> list[dict[str, Any]]:
@@ -282,26 +307,26 @@ def parts(
         dict(default) | {key: own[key] for key in default if own.get(key) is not None}
         for own, default in zip(given, defaults, strict=True)
     ]
-    for part in made:
-        odd = [key for key in part if key != "hidden_act" and not isinstance(part[key], int | float)]
-        if odd:
-            raise ValueError(f"{where}: {odd[0]} is {part[odd[0]]!r}, but no number; fetch it again.")
-        if part["hidden_act"] not in ACTIVATIONS:
-            raise ValueError(f"{where}: hidden_act is {part['hidden_act']!r}, but not one of {', '.join(ACTIVATIONS)}.")
-        if part["hidden_size"] % part["num_attention_heads"]:
-            raise ValueError(f"{where}: {part['hidden_size']} columns do not divide over the heads; fetch it again.")
+    for own in made:
+        for key in own.keys() - {"hidden_act", "layer_norm_eps"}:
+            sizes.whole(own, key, where, least=0 if key.endswith(("_token_id", "_with_embedding")) else 1)
+        sizes.epsilon(own, "layer_norm_eps", where)
+        if own["hidden_act"] not in ACTIVATIONS:
+            raise ValueError(f"{where}: hidden_act is {own['hidden_act']!r}, but not one of {', '.join(ACTIVATIONS)}.")
+        if own["hidden_size"] % own["num_attention_heads"]:
+            raise ValueError(f"{where}: {own['hidden_size']} columns do not divide over the heads; fetch it again.")
     if made[0]["num_channels"] != 3 or made[0]["image_size"] % made[0]["patch_size"]:
         raise ValueError(f"{where}: images of whole patches and three channels are needed; fetch it again.")
     return made
 
 
-def tower(part: Mapping[str, Any]) -> Tower:
+def tower(own: Mapping[str, Any]) -> Tower:
     """Of one tower's part of config.json."""
     return Tower(
-        width=part["hidden_size"],
-        inner=part["intermediate_size"],
-        layers=part["num_hidden_layers"],
-        heads=part["num_attention_heads"],
-        epsilon=float(part["layer_norm_eps"]),
-        activation=part["hidden_act"],
+        width=own["hidden_size"],
+        inner=own["intermediate_size"],
+        layers=own["num_hidden_layers"],
+        heads=own["num_attention_heads"],
+        epsilon=float(own["layer_norm_eps"]),
+        activation=own["hidden_act"],
     )

@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Float32, Int, Int32, Shaped, UInt8
 from PIL import Image
 
-from gvvad_jax.models import clip
+from gvvad_jax.models import clip, given
 from gvvad_jax.models.bert import post_norm_rows
 from gvvad_jax.nn.blocks import Norm, matmul
 from gvvad_jax.nn.post_norm import Cache, Layers
@@ -53,9 +53,9 @@ class Config:
     @classmethod
     def of(cls, found: Mapping[str, Any], where: str) -> "Config":
         """From a Hugging Face config; what this network does not do is refused."""
-        vision, text = clip.parts((found.get("vision_config") or {}, found), (VISION, TEXT), where)
+        vision, text = clip.parts((clip.part(found, "vision_config", where), found), (VISION, TEXT), where)
         ids = [text[f"{name}_token_id"] for name in ("bos", "eos", "pad")]
-        if not all(isinstance(id, int) and 0 <= id < text["vocab_size"] for id in ids):
+        if max(ids) >= text["vocab_size"]:
             raise ValueError(f"{where}: bos, eos and pad are {ids} of {text['vocab_size']} tokens; fetch it again.")
         return cls(
             vision=clip.tower(vision),
@@ -95,17 +95,13 @@ class Git(nnx.Module):
     ) -> Float[Array, "n tokens width"]:
         """The frames' tokens one frame after another, as the decoder takes them."""
         size, frames = self.config.size, self.config.frames or 1
-        if pixels.shape[1:4] != (frames, size, size):
-            raise ValueError(
-                f"clips of {pixels.shape[1]} frames of {pixels.shape[3]}x{pixels.shape[2]}, but this GIT takes "
-                f"{frames} of {size}x{size}."
-            )
-        flat = jnp.asarray(pixels).reshape(-1, *pixels.shape[2:])
-        x = self.vision.after(self.vision(flat))
-        x = x.reshape(len(pixels), frames, *x.shape[1:])
+        clips = given.pixels(pixels, (frames, size, size, 3), "this GIT")
+        x = self.vision.after(self.vision(clips.reshape(-1, size, size, 3)))
+        tokens, width = x.shape[1:]
+        x = x.reshape(len(clips), frames, tokens, width)
         if self.times is not None:
             x = x + self.times[...][:, None]
-        return self.project(x.reshape(len(pixels), -1, x.shape[-1]))
+        return self.project(x.reshape(len(clips), frames * tokens, width))
 
     def project(self, x: Float[Array, "n tokens width"]) -> Float[Array, "n tokens out"]:
         """From the vision tower's width to the decoder's."""
@@ -125,12 +121,11 @@ class Git(nnx.Module):
         mask: Shaped[Array | np.ndarray, "n text"] | None = None,
     ) -> Float[Array, "layers n all width"]:
         """Every decoder layer's states, of the image part and then of the text; `mask` is 0 at padded text."""
+        ids = given.token_ids(ids, self.config.vocabulary, self.config.positions, WHAT)
         length = ids.shape[1]
-        if length > self.config.positions:
-            raise ValueError(f"{length} tokens of text, but this GIT has {self.config.positions} positions; cut them.")
         visible = jnp.tril(jnp.ones((1, length, length), bool))
         if mask is not None:
-            visible = visible & jnp.asarray(mask).astype(bool)[:, None]
+            visible = visible & given.token_mask(mask, ids.shape)[:, None]
         prefix, cache = self.decoder.prefix(images), self.decoder.empty(len(ids), length)
         _, text = self.decoder.text(self.embed_text(ids), 0, prefix, cache, visible)
         return jnp.concatenate([self.decoder.states(images), text], 2)
@@ -147,10 +142,10 @@ class Git(nnx.Module):
         `pixels` preprocessed, as many frames as the config says (1 for a model of still images). `max_length` counts
         the first token.
         """
-        if not 1 <= max_length <= self.config.positions:
+        if not isinstance(max_length, int | np.integer) or not 1 <= max_length <= self.config.positions:
             raise ValueError(f"max_length={max_length}; this GIT writes 1 to {self.config.positions} tokens.")
         graph, state = nnx.split(self)
-        ids, length = _greedy(graph, state, jnp.asarray(pixels), max_length)
+        ids, length = _greedy(graph, state, pixels if isinstance(pixels, jax.Array) else np.asarray(pixels), max_length)
         return np.asarray(ids)[:, : int(length)]
 
     def greedy(
@@ -266,7 +261,7 @@ def load(path: str | Path, dtype: Any = "float32") -> Git:
     path = Path(path)
     config = Config.of(folder.config(path, "git", WHAT), str(path / "config.json"))
     arrays = folder.read(path)
-    model = nnx.eval_shape(lambda: Git(config, jnp.dtype(dtype)))
+    model = nnx.eval_shape(lambda: Git(config, given.dtype(dtype)))
     tables.fill(model, arrays, table(config, arrays), origin=str(path))
     return model
 

@@ -19,12 +19,14 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int, Int32, Shaped
 
+from gvvad_jax.models import sizes
 from gvvad_jax.nn.blocks import matmul
 from gvvad_jax.weights import folder, tables
 
 WHAT = "a T5 v1.1 encoder"
 PAD, END = 0, 1
 LENGTH = 226  # tokens of a prompt of CogVideoX
+DEFAULTS = dict(relative_attention_num_buckets=32, relative_attention_max_distance=128, layer_norm_epsilon=1e-6)
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")  # two names of one array; files have either or both
 
 
@@ -49,15 +51,13 @@ class Config:
         if layers != "gated-gelu":
             raise ValueError(f"{where}: feed_forward_proj is {layers!r}, but {WHAT} has 'gated-gelu'.")
         names = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")
-        try:
-            return cls(
-                *(int(found[name]) for name in names),
-                buckets=int(found.get("relative_attention_num_buckets", 32)),
-                distance=int(found.get("relative_attention_max_distance", 128)),
-                epsilon=float(found.get("layer_norm_epsilon", 1e-6)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{where} lacks a size of the network ({error}); fetch it again.") from None
+        found = DEFAULTS | dict(found)
+        return cls(
+            *(sizes.whole(found, name, where) for name in names),
+            buckets=sizes.whole(found, "relative_attention_num_buckets", where, least=4),
+            distance=sizes.whole(found, "relative_attention_max_distance", where),
+            epsilon=sizes.epsilon(found, "layer_norm_epsilon", where),
+        )
 
 
 class Layers(nnx.Module):

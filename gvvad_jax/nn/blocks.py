@@ -91,7 +91,9 @@ class Blocks(nnx.Module):
 
         def block(x: Array, p: dict[str, Array]) -> tuple[Array, Any]:
             h = normalise(x, p["norm1_scale"], p["norm1_bias"], self.epsilon)
-            joined = (matmul(h, p["qkv_kernel"]) + p["qkv_bias"]).reshape(*x.shape[:2], 3, self.heads, -1)
+            joined = (matmul(h, p["qkv_kernel"]) + p["qkv_bias"]).reshape(
+                *x.shape[:2], 3, self.heads, x.shape[2] // self.heads
+            )
             mixed = attention(joined[:, :, 0], joined[:, :, 1], joined[:, :, 2], visible, platform=self.platform)
             x = x + matmul(mixed.reshape(x.shape), p["out_kernel"]) + p["out_bias"]
             h = normalise(x, p["norm2_scale"], p["norm2_bias"], self.epsilon)

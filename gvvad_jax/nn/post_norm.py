@@ -98,7 +98,9 @@ class Layers(nnx.Module):
         return {name: value[...] for name, value in vars(self).items() if isinstance(value, nnx.Param)}
 
     def _split(self, p: dict[str, Array], x: Array) -> tuple[Array, Array, Array]:
-        joined = (matmul(x, p["qkv_kernel"]) + p["qkv_bias"]).reshape(*x.shape[:2], 3, self.heads, -1)
+        joined = (matmul(x, p["qkv_kernel"]) + p["qkv_bias"]).reshape(
+            *x.shape[:2], 3, self.heads, x.shape[2] // self.heads
+        )
         return joined[:, :, 0], joined[:, :, 1], joined[:, :, 2]
 
     def _rest(self, p: dict[str, Array], x: Array, mixed: Array) -> Array:

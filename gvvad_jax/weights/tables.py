@@ -58,7 +58,7 @@ def fill(model: nnx.Module, arrays: Mapping[str, np.ndarray], table: Sequence[Ro
         wanted = variables[row.target].get_value()
         try:
             value = row.make(*(_narrow(arrays[source], wanted.dtype) for source in row.sources))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             shapes = ", ".join(f"{source} {arrays[source].shape}" for source in row.sources[:3])
             more = f" and {len(row.sources) - 3} more" if len(row.sources) > 3 else ""
             raise ValueError(
@@ -77,6 +77,8 @@ def require_all(names: Collection[str], table: Sequence[Row], origin: str) -> No
 
 
 def _narrow(array: np.ndarray, wanted: np.dtype) -> np.ndarray:
+    if jnp.issubdtype(wanted, jnp.floating) and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"they are stored as {array.dtype}, which is no floating point")
     # Half precision is made before layers are stacked, so that their wider sources never lie in memory together.
     return array.astype(wanted) if wanted.itemsize == 2 and array.dtype.itemsize > 2 else array
 

@@ -113,6 +113,12 @@ def test_another_network_is_refused(folder, key, value, sentence):
         bert.load(folder)
 
 
+def test_no_sentence_gives_no_vector(case):
+    model, _ = case
+    nothing = np.zeros((0, 7), np.int32)
+    assert model.sentence_vectors(nothing, nothing, "mean").shape == (0, model.config.width)
+
+
 def test_wrong_pooling_and_too_many_tokens_are_refused(case):
     model, wanted = case
     with pytest.raises(ValueError, match="pooling='max'; it is one of pooler, cls, mean"):

@@ -83,12 +83,35 @@ def test_weights_that_do_not_fit_are_one_sentence(shared, tmp_path, change):
 
 def test_another_size_of_image_and_too_long_a_text_are_refused(shared):
     model = clip.load(shared / "golden" / SMALL[0])
-    with pytest.raises(ValueError, match="32x32"):
+    with pytest.raises(ValueError, match=r"pixels of shape \[n, 40, 40, 3\], but this network takes \[n, 32, 32, 3\]"):
         model.encode_image(np.zeros((1, 40, 40, 3), np.float32))
     with pytest.raises(ValueError, match="16 positions"):
         model.encode_text(np.zeros((1, 17), np.int32))
 
 
-def test_a_size_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="WHERE: hidden_size is 'a', but no number"):
-        clip.Config.of({"vision_config": {"hidden_size": "a"}, "text_config": {}}, "WHERE")
+def test_no_image_and_no_text_give_no_vector(shared):
+    model = clip.load(shared / "golden" / SMALL[0])
+    assert model.encode_image(np.zeros((0, 32, 32, 3), np.float32)).shape == (0, 40)
+    assert model.encode_text(np.zeros((0, 5), np.int32), np.zeros((0, 5), np.int32)).shape == (0, 40)
+
+
+def test_a_picture_may_be_grey_in_one_channel_and_nothing_else_than_bytes():
+    grey = np.random.default_rng(0).integers(0, 256, (9, 12, 1), np.uint8)
+    np.testing.assert_array_equal(clip.preprocess(grey, 8), clip.preprocess(grey[..., 0], 8))
+    for wrong in (np.zeros((3, 9, 12), np.uint8), np.zeros((2, 9, 12, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"give uint8 \[height, width, 3\], or Pillow's"):
+            clip.preprocess(wrong, 8)
+    with pytest.raises(ValueError, match="has no pixels"):
+        clip.preprocess(np.zeros((0, 12, 3), np.uint8), 8)
+
+
+@pytest.mark.parametrize("change", ["axes", "whole numbers"])
+def test_a_kernel_of_patches_in_another_order_or_type_is_refused(shared, tmp_path, change):
+    source, name = shared / "golden" / SMALL[0], "vision_model.embeddings.patch_embedding.weight"
+    (tmp_path / "config.json").write_bytes((source / "config.json").read_bytes())
+    arrays = safetensors.numpy.load_file(source / "model.safetensors")
+    other = arrays[name].transpose(0, 2, 3, 1) if change == "axes" else arrays[name].astype(np.int8)
+    arrays[name] = np.ascontiguousarray(other)
+    safetensors.numpy.save_file(arrays, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"not \[width, 3, patch, patch\]|stored as int8"):
+        clip.load(tmp_path)

@@ -136,9 +136,20 @@ def test_weights_that_do_not_fit_are_one_sentence(shared, tmp_path, change):
         git.load(tmp_path)
 
 
+def test_no_clip_gives_no_caption_and_a_frames_embedding_of_another_shape_is_refused(shared, tmp_path):
+    source, name = shared / "golden" / SMALL[0], "git.img_temperal_embedding"
+    assert git.load(source).caption_ids(np.zeros((0, 6, 32, 32, 3), np.float32)).shape == (0, 1)
+    (tmp_path / "config.json").write_bytes((source / "config.json").read_bytes())
+    arrays = safetensors.numpy.load_file(source / "model.safetensors")
+    arrays |= {f"{name}.{i}": arrays[f"{name}.{i}"][0, 0] for i in range(6)}
+    safetensors.numpy.save_file(arrays, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="do not make a times of"):
+        git.load(tmp_path)
+
+
 def test_other_clips_and_lengths_are_refused(shared):
     model = git.load(shared / "golden" / SMALL[0])
-    with pytest.raises(ValueError, match="5 frames of 32x32, but this GIT takes 6 of 32x32"):
+    with pytest.raises(ValueError, match=r"\[n, 5, 32, 32, 3\], but this GIT takes \[n, 6, 32, 32, 3\]"):
         model.caption_ids(np.zeros((1, 5, 32, 32, 3), np.float32))
     with pytest.raises(ValueError, match="writes 1 to 40 tokens"):
         model.caption_ids(np.zeros((1, 6, 32, 32, 3), np.float32), max_length=41)
