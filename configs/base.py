@@ -127,6 +127,7 @@ def get_config(arg: str | None = None) -> Any:
     cogvideox.scheduler = config_dict.placeholder(str)  # ddim | dpm
     cogvideox.negative = config_dict.placeholder(str)  # a prompt
     cogvideox.dtype = config_dict.placeholder(str)  # float32 | bfloat16
+    cogvideox.tiled = False  # decode in tiles: less memory, other pictures
     pipeline.frames = 160  # of a drawn clip
     pipeline.dataset = "scenes"  # real videos under pipeline.root: ucf | xd | … | folder; scenes: drawn, too
     pipeline.root = ""  # or data.features (and data.text) names sets of real videos that are there

@@ -38,6 +38,7 @@ NEGATIVE = flags.DEFINE_string("negative", None, "cogvideox: a prompt that guida
 DTYPE = flags.DEFINE_enum(
     "dtype", None, ["float32", "bfloat16"], "cogvideox: default: float32 on a CPU, bfloat16 on accelerators."
 )
+TILED = flags.DEFINE_bool("tiled", False, "cogvideox: decode in tiles: less memory, other pictures.")
 STEPPED = flags.DEFINE_bool("stepped", False, "cogvideox: a call of the device for each step, not one for all.")
 SEED = flags.DEFINE_integer("seed", 0, "What is drawn: another seed gives other clips of the same descriptions.", 0)
 MP4 = flags.DEFINE_string("mp4", None, "A folder where each clip is written as <description id>.mp4, too.")
@@ -68,6 +69,7 @@ def main(argv: list[str]) -> int:
         negative=NEGATIVE.value,
         dtype=DTYPE.value,
         stepped=STEPPED.value or False,
+        tiled=TILED.value or False,
         seed=SEED.value or 0,
         mp4=Path(MP4.value) if MP4.value else None,
     )

@@ -22,6 +22,7 @@ class Options:
     negative: str | None = None  # what guidance leads away from; None: the empty prompt
     dtype: str | None = None
     stepped: bool = False
+    tiled: bool = False
     seed: int = 0
     shards: int = 8
     mp4: Path | None = None  # a folder where each clip is a file, too

@@ -88,15 +88,17 @@ class Pipeline:
         dynamic_guidance: str = "off",
         scheduler: str | None = None,
         output: str = "uint8",
+        tiled: bool = False,
         stepped: bool = False,
         told: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """Videos, uint8 [videos, frames, height, width, 3], or with output="latents" what the last step leaves.
 
         Sizes are the native ones where None. `seed`, from 0 to 2³² - 1: one for all videos, of which each then has its
-        own key, or one each; it is needed where latents, or noise that the scheduler adds, are not given. `stepped`:
-        one call of the device a step, of which `told` hears, in place of one for all. Noise that the scheduler does not
-        add, and negative vectors where guidance is 1 or less, are not looked at. What does not fit is a ValueError.
+        own key, or one each; it is needed where latents, or noise that the scheduler adds, are not given. `tiled`: as
+        in `decode`. `stepped`: one call of the device a step, of which `told` hears, in place of one for all. Noise
+        that the scheduler does not add, and negative vectors where guidance is 1 or less, are not looked at. What does
+        not fit is a ValueError.
         """
         # Axes of an underscore above are held here, so that a wrong one is said in a sentence.
         if output not in OUTPUTS:
@@ -106,6 +108,8 @@ class Pipeline:
             raise ValueError("prompt_embeds are of no prompt; give at least one.")
         if not math.isfinite(guidance):
             raise ValueError(f"guidance is {guidance}; a finite number is needed.")
+        if tiled:
+            self.vae.tiles.decoding(self.vae.config.shrink)  # refuses tiles that do not join
         size = sizes.of(self.config, self.vae.config.shrink, frames, height, width)
         plan = schedulers.plan(self.scheduler, steps, self.kind if scheduler is None else scheduler)
         scales = guiding.scales(guidance, steps, plan.timesteps, dynamic_guidance)
@@ -133,7 +137,7 @@ class Pipeline:
         x = self._begun(latents, shape, keys)
         with self._body as (graph, state):
             x = denoise.run(graph, self.layout, state, given, rows, x, stepped=stepped, told=told)
-        return np.asarray(x, np.float32) if output == "latents" else self.decode(x[:, size.dropped :])
+        return np.asarray(x, np.float32) if output == "latents" else self.decode(x[:, size.dropped :], tiled)
 
     def _prompts(self, positive: Any, negative: Any, guidance: float) -> Array:
         """Rows for the transformer: with guidance the negative prompt's first."""
@@ -185,12 +189,17 @@ class Pipeline:
         return jnp.pad(found, ((0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0))).astype(self.dtype)
 
     def decode(
-        self, latents: Float[Array | np.ndarray, "videos frames channels rows columns"]
+        self, latents: Float[Array | np.ndarray, "videos frames channels rows columns"], tiled: bool = False
     ) -> UInt8[np.ndarray, "videos n height width 3"]:
-        """Frames of latents as the loop leaves them, less those that it pads."""
+        """Frames of latents as the loop leaves them, less those that it pads.
+
+        `tiled`: in the published tiles, which need less memory and give other values.
+        """
         scaled = jnp.asarray(latents, self.dtype) * jnp.asarray(1 / self.vae.config.scaling_factor, self.dtype)
         # Single precision from here: half would round a picture twice.
-        found = self.vae.decode(scaled.transpose(0, 1, 3, 4, 2)) * np.float32(0.5) + np.float32(0.5)
+        found = self.vae.decode(scaled.transpose(0, 1, 3, 4, 2), self.vae.tiles if tiled else None) * np.float32(
+            0.5
+        ) + np.float32(0.5)
         return np.rint(np.clip(found, 0, 1) * 255).astype(np.uint8)
 
 

@@ -30,7 +30,7 @@ from gvvad_jax.video import encode
 from gvvad_jax.weights import folder, hub, tables
 
 KNOWN = ("weights", "frames", "height", "width", "steps", "guidance", "dynamic_guidance", "scheduler", "negative")
-KNOWN += ("dtype", "stepped", "seed")
+KNOWN += ("dtype", "stepped", "tiled", "seed")
 STEPS, GUIDANCE = 50, 6.0
 FPS, FPS_IN_PAIRS = 8, 16  # what the networks were trained at; version 1.5 takes latent frames in pairs
 SIDES_IN_PAIRS = (768, 1360)  # version 1.5's height and width: its config has the most that positions go to
@@ -100,7 +100,7 @@ def choose(options: Options) -> tuple[Chosen, cogvideox.Pipeline]:
         dtype=dtype,
         layout=layout,
         negative=options.negative or "",
-        call=call | dict(guidance=guidance, dynamic_guidance=dynamic, scheduler=kind),
+        call=call | dict(guidance=guidance, dynamic_guidance=dynamic, scheduler=kind, tiled=options.tiled),
         stepped=options.stepped,
         fps=FPS_IN_PAIRS if config.frame_patch else FPS,
     )

@@ -137,6 +137,7 @@ def test_eight_devices_give_what_one_gives(folder):
         (dict(scheduler="euler"), "scheduler 'euler'"),
         (dict(latents=None), "neither latents nor a seed"),
         (dict(latents=np.zeros((1, 2, 4, 8, 12), np.float32)), "latents of shape"),
+        (dict(tiled=True), "tiles of 32 that overlap by 0.1667 do not join"),
         (dict(output="video"), "output='video'; it is one of uint8, latents"),
         (dict(dynamic_guidance="on"), "dynamic guidance 'on'"),
         (dict(image=np.zeros((1, 8, 8, 3), np.uint8)), "makes video of text alone"),

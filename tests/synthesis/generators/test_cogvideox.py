@@ -72,6 +72,7 @@ def test_a_record_says_all_that_its_clip_depends_on(generate, tmp_path, weights)
     assert settings.pop("version") and settings == {
         "model": "tiny",
         "platform": "cpu",
+        "tiled": False,
         "dtype": "float32",
         "negative": "blurred",
         "frames": 9,
