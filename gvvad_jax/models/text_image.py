@@ -87,8 +87,10 @@ def anomaly(
     pictures: Float[np.ndarray, "n width"], banks: Sequence[Float[np.ndarray, "_ width"]], scale: float
 ) -> Float32[np.ndarray, " n"]:
     """The share of NORMAL and ANOMALOUS (`banks`, their vectors) that falls to the second: a probability a picture."""
-    normal, anomalous = (np.exp(scale * (unit(pictures) @ unit(bank).T - 1)).sum(1) for bank in banks)
-    return (anomalous / np.maximum(normal + anomalous, 1e-30)).astype(np.float32)
+    logits = scale * (unit(pictures) @ unit(np.concatenate(banks)).T).astype(np.float64)
+    # Of published models all cosines are near 0.2 and the scale is 100: less the highest, else every weight is nothing.
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    return (weights[:, len(banks[0]) :].sum(1) / weights.sum(1)).astype(np.float32)
 
 
 def has_tokenizer(path: Path) -> bool:

@@ -60,3 +60,15 @@ def test_a_pictures_anomaly_is_the_softmax_share_of_the_anomalous_sentences():
     found = text_image.anomaly(pictures, [normal, anomalous], 7.0)
     np.testing.assert_allclose(found, weights[1] / sum(weights), rtol=1e-5)
     assert found.std() > 0.01
+
+
+@pytest.mark.parametrize("cosine", [-0.3, 0.2])
+def test_the_share_is_one_at_the_scale_and_the_cosines_of_published_models(cosine):
+    """exp(100 * (0.2 - 1)) is 1e-35: next to nothing, but a share of it is as good as any."""
+    cosines = np.random.default_rng(2).normal(cosine, 0.02, (4, 5))
+    sentences = np.eye(6)[:5]
+    pictures = np.concatenate([cosines, np.sqrt(1 - np.square(cosines).sum(1, keepdims=True))], 1)
+    weights = np.exp(100 * (cosines - cosines.max(1, keepdims=True)))
+    found = text_image.anomaly(pictures, [sentences[:2], sentences[2:]], 100.0)
+    np.testing.assert_allclose(found, weights[:, 2:].sum(1) / weights.sum(1), rtol=1e-4)
+    assert 0.01 < found.min() < found.max() < 0.99
