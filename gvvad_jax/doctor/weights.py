@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from gvvad_jax.doctor.finding import Finding, ok, problem
 from gvvad_jax.features import captioner, sentences
-from gvvad_jax.models import clip
-from gvvad_jax.weights import folder, safetensors_file, torch_file
+from gvvad_jax.models import clip, git, text_image
+from gvvad_jax.weights import finite, folder, safetensors_file, torch_file
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
 PIPELINE = "model_index.json"
@@ -66,11 +67,11 @@ def _network(path: Path) -> Iterator[Finding]:
     try:
         found = folder.read_json(path / "config.json")
         kind = found.get("model_type") or found.get("_class_name")
-        said = NETWORKS[kind](path) if kind in NETWORKS else None
+        said = NETWORKS[kind](path) if isinstance(kind, str) and kind in NETWORKS else None
     except (ValueError, OSError) as error:
         yield problem(str(error))
         return
-    if kind in PARTS:
+    if isinstance(kind, str) and kind in PARTS:
         yield ok(f"{path / 'config.json'} is of {kind}, {PARTS[kind]}; it was not run")
     elif said is None:
         yield ok(f"{path / 'config.json'} is of model type {kind!r}, which this version does not run")
@@ -101,8 +102,13 @@ def _picture() -> np.ndarray:
 
 def _clip(path: Path) -> str:
     model = clip.load(path)
-    pixels = clip.preprocess(_picture(), model.config.size)[None]
-    return _measured("a picture of two gradients", np.asarray(model.encode_image(pixels)))
+    finite.require(model, path)
+    size = model.config.size
+    pixels = git.Pixels(size, size, Image.Resampling.BICUBIC, *clip.pixel_statistics(path))
+    said = _measured("a picture of two gradients", np.asarray(model.encode_image(pixels(_picture())[None])))
+    if not text_image.has_tokenizer(path):
+        return f"{said}; without a tokenizer it reads no sentences"
+    return f"{said}, {_measured(repr(SENTENCE), text_image.TextImage(path, model).encode_texts([SENTENCE]))}"
 
 
 def _bert(path: Path) -> str:

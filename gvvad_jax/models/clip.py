@@ -3,6 +3,7 @@
 Vectors come as the projections give them, not normalised, as published features are.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ TEXT = dict(vocab_size=49408, hidden_size=512, intermediate_size=2048, num_hidde
 TEXT |= dict(max_position_embeddings=77, hidden_act="quick_gelu", layer_norm_eps=1e-5, eos_token_id=49407)
 VISION = dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, num_channels=3)
 VISION |= dict(image_size=224, patch_size=32, hidden_act="quick_gelu", layer_norm_eps=1e-5)
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 TOWERS = ("vision", "text")
 LARGEST = 2  # an eos_token_id of 2 stands for: the largest id of the sentence
 IGNORED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
@@ -213,14 +216,35 @@ def looked_up(
     return crops.astype(jnp.float32) * ((table[:, -1] - table[:, 0]) / 255) + table[:, 0]
 
 
-def pixel_statistics(path: str | Path) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of the channels: the folder's preprocessor_config.json, else CLIP's own."""
-    file = Path(path) / "preprocessor_config.json"
-    found = folder.read_json(file) if file.is_file() else {}
-    mean, std = found.get("image_mean", MEAN), found.get("image_std", STD)
-    if any(not isinstance(x, list | tuple) or len(x) != 3 for x in (mean, std)) or min(std) <= 0:
+def preprocessing(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """What a folder says of pixels and where: preprocessor_config.json, else a part of transformers 5's file."""
+    old, new = (Path(path) / name for name in PREPROCESSORS)
+    if old.is_file() or not new.is_file():
+        return folder.read_json(old) if old.is_file() else {}, old
+    return part(folder.read_json(new), "image_processor", str(new)), new
+
+
+def pixel_statistics(path: str | Path) -> Statistics:
+    """Mean and standard deviation of the channels as `preprocessing` has them, else CLIP's own."""
+    found, file = preprocessing(path)
+    if (resample := found.get("resample", Image.Resampling.BICUBIC)) != Image.Resampling.BICUBIC:
+        raise ValueError(f"{file}: resample is {resample!r}, but frames for CLIP are resized by 3, the bicubic filter.")
+    return statistics(found, (MEAN, STD), file)
+
+
+def statistics(found: Mapping[str, Any], defaults: Statistics, file: Path) -> Statistics:
+    """Mean and standard deviation in what `file` holds; ValueError where bytes do not become pixels by them alone."""
+    mean, std = (found.get(key) or own for key, own in zip(("image_mean", "image_std"), defaults, strict=True))
+    triples = [x for x in (mean, std) if isinstance(x, list | tuple) and len(x) == 3]
+    numbers = [x for triple in triples for x in triple if type(x) in (int, float) and math.isfinite(x)]
+    if len(numbers) < 6 or min(std) <= 0:
         raise ValueError(f"{file}: image_mean and image_std are not three numbers each; fetch it again.")
-    return mean, std
+    factor = found.get("rescale_factor", 1 / 255)
+    if type(factor) not in (int, float) or abs(255 * factor - 1) > 1e-3:
+        raise ValueError(f"{file}: rescale_factor is {factor!r}, but bytes are divided by 255; fetch it again.")
+    if missing := [step for step in ("rescale", "normalize") if found.get(f"do_{step}") is False]:
+        raise ValueError(f"{file}: do_{missing[0]} is off, but no network here takes such pixels; fetch it again.")
+    return tuple(map(float, mean)), tuple(map(float, std))
 
 
 def load(path: str | Path, dtype: Any = "float32") -> Clip:

@@ -214,31 +214,26 @@ def clip_pixels(size: int) -> Pixels:
 
 
 def pixels(path: str | Path, size: int) -> Pixels:
-    """Of the folder's preprocessor_config.json; without one CLIP's.
+    """As `clip.preprocessing` has them; where the folder says nothing, CLIP's.
 
     Published video folders name VideoMAE's processor: what such a file leaves out is VideoMAE's default.
     """
-    file = Path(path) / "preprocessor_config.json"
-    if not file.is_file():
+    found, file = clip.preprocessing(path)
+    if not found:
         return clip_pixels(size)
-    found = folder.read_json(file)
     is_videomae = "VideoMAE" in f"{found.get('image_processor_type')} {found.get('feature_extractor_type')}"
     resample = found.get("resample", Image.Resampling.BILINEAR if is_videomae else Image.Resampling.BICUBIC)
     defaults = (HALF, HALF) if is_videomae else (clip.MEAN, clip.STD)
-    mean, std = (found.get(key) or default for key, default in zip(("image_mean", "image_std"), defaults, strict=True))
-    triples = [x for x in (mean, std) if isinstance(x, list | tuple) and len(x) == 3]
-    if len(triples) < 2 or not all(isinstance(x, int | float) for x in (*mean, *std)) or min(std) <= 0:
-        raise ValueError(f"{file}: image_mean and image_std are not three numbers each; fetch it again.")
+    mean, std = clip.statistics(found, defaults, file)
     short, square, crop = _sides(found, size)
     is_cut = found.get("do_center_crop", True)
-    steps = all(found.get(f"do_{step}", True) for step in ("resize", "rescale", "normalize"))
     fits = square == size if short is None else is_cut and size == crop and size <= short
-    if resample not in list(Image.Resampling) or not steps or not fits:
+    if resample not in list(Image.Resampling) or not found.get("do_resize", True) or not fits:
         raise ValueError(
-            f"{file}: size {found.get('size')}, crop {found.get('crop_size')}, filter {resample} and its steps make no "
-            f"frames of {size}x{size}, which this GIT takes; fetch it again."
+            f"{file}: size {found.get('size')}, crop {found.get('crop_size')}, filter {resample} make no frames "
+            f"of {size}x{size}, which this GIT takes; fetch it again."
         )
-    return Pixels(short, size, int(resample), tuple(map(float, mean)), tuple(map(float, std)))
+    return Pixels(short, size, int(resample), mean, std)
 
 
 def _sides(found: Mapping[str, Any], default: int) -> tuple[int | None, int | None, int | None]:

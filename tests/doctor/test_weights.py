@@ -6,6 +6,7 @@ from safetensors.numpy import load_file, save_file
 
 from gvvad_jax.doctor import weights
 from tests.features import bert_folder, git_folder
+from tests.models import clip_folder
 
 
 def said(path):
@@ -67,6 +68,21 @@ def test_a_published_networks_every_tensor_is_placed_and_it_runs(shared, tmp_pat
     save_file(arrays, tmp_path / "model.safetensors")
     text, wrong = said(tmp_path)
     assert wrong and "logit_scale" in text
+
+
+def test_clips_tokenizer_and_pixels_are_looked_at_too(shared, tmp_path):
+    folder = clip_folder.make(shared / "golden" / "clip_tiny", tmp_path / "clip")
+    text, wrong = said(folder)
+    assert not wrong and "40 numbers of length" in text and "'a person walks' gives 40 numbers" in text
+    (folder / "preprocessor_config.json").write_text('{"image_mean": [1, 2]}')
+    text, wrong = said(folder)
+    assert wrong and "not three numbers each" in text
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "vocab.json").write_text("{")
+    text, wrong = said(folder)
+    assert wrong and "its tokenizer is damaged" in text
+    (folder / "config.json").write_text('{"model_type": [1]}')
+    assert "model type [1], which this version does not run" in said(folder)[0]
 
 
 def test_git_says_a_sentence_of_a_known_picture(tmp_path):

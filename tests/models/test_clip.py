@@ -63,6 +63,34 @@ def test_preprocessing_is_the_published_processors_to_the_bit(shared):
         assert hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest() == row["sha256_float32_hwc"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"image_mean": [1, 2]}, "image_mean and image_std are not three numbers each"),
+        ({"image_mean": ["a", 1, 1]}, "image_mean and image_std are not three numbers each"),
+        ({"image_std": [None, 1, 1]}, "image_mean and image_std are not three numbers each"),
+        ({"image_mean": [float("nan"), 1, 1]}, "image_mean and image_std are not three numbers each"),
+        ({"image_std": [0, 1, 1]}, "image_mean and image_std are not three numbers each"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor is .*, but bytes are divided by 255"),
+        ({"do_normalize": False}, "do_normalize is off"),
+        ({"resample": 2}, "resample is 2, but frames for CLIP are resized by 3"),
+    ],
+)
+def test_pixels_that_are_made_in_another_way_are_refused(tmp_path, settings, sentence):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=f"preprocessor_config.json: {sentence}"):
+        clip.pixel_statistics(tmp_path)
+
+
+def test_a_folders_own_statistics_count_in_either_file(tmp_path):
+    assert clip.pixel_statistics(tmp_path) == (clip.MEAN, clip.STD)
+    own = {"image_mean": [0, 0.5, 1], "image_std": [1, 2, 3], "rescale_factor": 0.00392156862745098, "resample": 3}
+    for name, found in (("processor_config.json", {"image_processor": own}), ("preprocessor_config.json", own)):
+        (tmp_path / name).write_text(json.dumps(found))
+        assert clip.pixel_statistics(tmp_path) == ((0, 0.5, 1), (1, 2, 3))
+        (tmp_path / name).unlink()
+
+
 @pytest.mark.parametrize("change", ["missing", "extra", "shape", "cut"])
 def test_weights_that_do_not_fit_are_one_sentence(shared, tmp_path, change):
     source, path = shared / "golden" / SMALL[0], tmp_path / "model.safetensors"

@@ -110,6 +110,18 @@ def test_a_folders_own_pixels_count_and_bad_ones_are_refused(tmp_path):
             git.pixels(tmp_path, 32)
 
 
+def test_pixels_are_also_read_from_the_file_that_transformers_5_writes(tmp_path):
+    settings = {"image_processor_type": "VideoMAEImageProcessor", "size": {"shortest_edge": 40}, "crop_size": 32}
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
+    assert git.pixels(tmp_path, 32) == git.Pixels(40, 32, 2, git.HALF, git.HALF)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": 32}))
+    assert git.pixels(tmp_path, 32) == git.clip_pixels(32)
+    (tmp_path / "preprocessor_config.json").unlink()
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": 5}))
+    with pytest.raises(ValueError, match="image_processor is 5, but no object"):
+        git.pixels(tmp_path, 32)
+
+
 def test_a_model_of_still_images_takes_one_without_a_temporal_embedding(tmp_path):
     model = git.load(git_folder.make(tmp_path / "git", frames=0))
     ids = model.caption_ids(np.random.default_rng(0).normal(size=(2, 1, 16, 16, 3)).astype(np.float32), max_length=4)
