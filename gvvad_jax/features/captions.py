@@ -59,6 +59,8 @@ def read(path: str | Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for number, row in enumerate(records.read_jsonl(path), 1):
         for id, sentences in row.items():
+            if not id:
+                raise ValueError(f"{path}, row {number}: a video without an id; name it.")
             if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) for s in sentences):
                 raise ValueError(f"{path}, row {number}: '{id}' needs a list of sentences, one a window of frames.")
             if id in found:

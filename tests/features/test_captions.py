@@ -96,6 +96,7 @@ def test_a_caption_file_alone_is_a_text_set_of_all_that_it_names(encoder, tmp_pa
         ('{"a": "x"}', "'a' needs a list of sentences"),
         ('{"a": []}', "'a' needs a list of sentences"),
         ('{"a": [1]}', "'a' needs a list of sentences"),
+        ('{"": ["x"]}', "row 1: a video without an id"),
         ("", "holds no captions"),
         ("[1]", "line 1: a list"),
         ("{", "line 1: not JSON"),
