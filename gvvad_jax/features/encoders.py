@@ -94,13 +94,15 @@ def clip(weights: Path | None = None) -> "Sharded":
     half = jax.local_devices()[0].platform != "cpu"
     model = clip_network.load(weights, "bfloat16" if half else "float32")
     finite.require(model, weights)
-    pixels = jax.numpy.asarray(clip_network.table_of_pixels(*clip_network.pixel_statistics(weights)))
+    mean, std = clip_network.pixel_statistics(weights)
+    pixels = jax.numpy.asarray(clip_network.table_of_pixels(mean, std))
+    own = "" if (mean, std) == (clip_network.MEAN, clip_network.STD) else f", mean {mean}, deviation {std}"
     return Sharded(
         name="clip",
         size=model.config.size,
         width=model.config.projection,
         weights_sha256=folder.sha256(weights),
-        preprocessing=f"CLIP, {'bfloat16' if half else 'float32'}",
+        preprocessing=f"CLIP, {'bfloat16' if half else 'float32'}{own}",
         model=model,
         function=lambda model, images: model.encode_image(clip_network.looked_up(pixels, images)),
         zero_shot=_zero_shot(weights, model),

@@ -85,7 +85,17 @@ def test_clip_with_a_tokenizer_tells_an_anomaly_untrained(shared, tmp_path):
     assert encoders.create("clip", shared / "golden" / "clip_tiny").zero_shot is None
     path = clip_folder.make(shared / "golden" / "clip_tiny", tmp_path / "clip")
     encoder = encoders.create("clip", path)
+    assert encoder.identity["preprocessing"] == "CLIP, float32"
     vectors = encoder(images(4)[:, :32, :32])
     both = text_image.TextImage(path)
     banks = [both.encode_texts(bank) for bank in (text_image.NORMAL, text_image.ANOMALOUS)]
     np.testing.assert_array_equal(encoder.zero_shot(vectors), text_image.anomaly(vectors, banks, both.scale))
+
+
+def test_a_folders_own_mean_and_deviation_count_and_are_told(shared, tmp_path):
+    path, crops = clip_folder.make(shared / "golden" / "clip_tiny", tmp_path / "clip"), images(2)[:, :32, :32]
+    (path / "preprocessor_config.json").write_text('{"image_mean": [0, 0, 0.5], "image_std": [1, 1, 0.5]}')
+    encoder = encoders.create("clip", path)
+    scaled = (crops / 255 - [0, 0, 0.5]) / [1, 1, 0.5]
+    np.testing.assert_allclose(encoder(crops), clip.load(path).encode_image(scaled.astype(np.float32)), atol=5e-6)
+    assert encoder.identity["preprocessing"].endswith("mean (0.0, 0.0, 0.5), deviation (1.0, 1.0, 0.5)")
