@@ -1,5 +1,6 @@
 """Writing: any order gives the same bytes, a killed program loses nothing, a finished set always reads."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -54,6 +55,18 @@ def test_an_exception_keeps_what_was_added_and_no_set(tmp_path):
             w.add(ITEMS[0])
         [w.add(x) for x in ITEMS[1:]]
     samples.write(tmp_path / "whole", "feature", ITEMS)
+    assert samples.folder_bytes(tmp_path / "s") == samples.folder_bytes(tmp_path / "whole")
+
+
+def test_a_set_that_went_on_has_the_bytes_of_one_made_at_once_whatever_order_its_encoder_has(tmp_path):
+    encoder = {"name": "clip", "size": 32, "motion_columns": {"b": [1], "a": [2]}}
+    items = [dataclasses.replace(samples.feature(f"v{i}"), encoder=encoder) for i in range(3)]
+    samples.write(tmp_path / "whole", "feature", items)
+    with pytest.raises(KeyboardInterrupt), records.writer(tmp_path / "s", "feature") as w:
+        w.add(items[0])
+        raise KeyboardInterrupt
+    with records.writer(tmp_path / "s", "feature") as w:
+        [w.add(x) for x in items[1:]]
     assert samples.folder_bytes(tmp_path / "s") == samples.folder_bytes(tmp_path / "whole")
 
 
