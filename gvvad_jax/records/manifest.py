@@ -95,7 +95,7 @@ def make(
         "schema": schemas.SCHEMA,
         "kind": kind,
         "counts": counts(rows),
-        **{key: _in_order(value) for key, value in (constants or dict.fromkeys(schemas.CONSTANTS[kind])).items()},
+        **{key: _by_key(value) for key, value in (constants or dict.fromkeys(schemas.CONSTANTS[kind])).items()},
         "dtypes": list(dtypes),
         "options": dict(options),
         "index": entry(INDEX, len(rows)),
@@ -103,7 +103,7 @@ def make(
     }
 
 
-def _in_order(value: Any) -> Any:
+def _by_key(value: Any) -> Any:
     # Records read back have their keys sorted, new ones do not: a set that went on would differ from one made at once.
     return json.loads(json.dumps(value, sort_keys=True))
 
