@@ -134,9 +134,7 @@ class Pipeline:
             scale=scales.astype(np.float32),
             noise=None if draws or not plan.uses_noise else _fitting(noise, (steps, *shape), "noise", self.dtype),
         )
-        x = self._begun(latents, shape, keys)
-        with self._body as (graph, state):
-            x = denoise.run(graph, self.layout, state, given, rows, x, stepped=stepped, told=told)
+        x = self._denoised(given, rows, self._begun(latents, shape, keys), stepped=stepped, told=told)
         return np.asarray(x, np.float32) if output == "latents" else self.decode(x[:, size.dropped :], tiled)
 
     def _prompts(self, positive: Any, negative: Any, guidance: float) -> Array:
@@ -156,13 +154,18 @@ class Pipeline:
             raise ValueError("neither latents nor a seed to draw them by is given.")
         return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys).astype(self.dtype)
 
+    def _denoised(self, *given: Any, **how: Any) -> Array:
+        """The loop. A method of its own, and done when it returns, so that its weights are off the devices by then."""
+        with self._body as (graph, state):
+            return denoise.run(graph, self.layout, state, *given, **how).block_until_ready()
+
     def _modulation(self, timesteps: Int[np.ndarray, " steps"]) -> transformer.Modulation:
         """Of every step; kept, for all clips of a run have the same."""
         kept = self._modulations
         if (at := tuple(timesteps.tolist())) not in kept:
             kept.clear()
             with self._modulator as (graph, state):
-                kept[at] = _modulate(graph, state, timesteps)
+                kept[at] = jax.block_until_ready(_modulate(graph, state, timesteps))
         return kept[at]
 
     def _image(self, image: Any, noise: Any, size: sizes.Size, count: int, keys: Array | None) -> Array | None:

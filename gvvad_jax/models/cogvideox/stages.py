@@ -13,17 +13,20 @@ SHARE = 0.5  # of a device's memory that weights may have if all are to stay; th
 
 
 class Stage:
-    """`with stage as (graph, state)`: a network on its devices, read when it is first used."""
+    """`with stage as (graph, state)`: a network on its devices, read when it is first used.
+
+    Whoever keeps `state` after the block keeps the weights there.
+    """
 
     def __init__(self, load: Callable[[], nnx.Module], layout: Layout, stays: bool):
-        self._load, self._layout, self._stays = load, layout, stays
+        self._load, self._layout, self._stays, self._waiting = load, layout, stays, host()
         self._host: tuple[Any, Any] | None = None
         self._there: tuple[Any, Any] | None = None
 
     def __enter__(self) -> tuple[Any, Any]:
         if self._there is None:
             if self._host is None:
-                with jax.default_device(jax.local_devices(backend="cpu")[0]):
+                with jax.default_device(self._waiting):
                     self._host = nnx.split(self._load())
             graph, state = self._host
             self._there = graph, jax.tree.map(self._put, state)
@@ -37,8 +40,24 @@ class Stage:
         return jax.device_put(x, self._layout.weight(x.shape) or jax.local_devices()[0])
 
 
+def host() -> Any:
+    """The CPU, in whose memory weights wait; ValueError where JAX was started without it."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        raise ValueError(
+            "weights wait in the CPU's memory, but JAX_PLATFORMS leaves the CPU out; name it there too, such as "
+            "JAX_PLATFORMS=cuda,cpu."
+        ) from None
+
+
 def have_room(num_bytes: int, layout: Layout) -> bool:
-    """Whether weights of so many bytes may all stay on the devices; a host's own memory is not counted."""
-    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    """Whether weights of so many bytes may all stay on the devices: on a CPU, where they lie anyway, they may.
+
+    An accelerator that does not say how much memory it has is taken to lack it.
+    """
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
+        return True
     devices = 1 if layout.mesh is None else layout.mesh.size
-    return limit is None or num_bytes / devices <= SHARE * limit
+    return num_bytes / devices <= SHARE * (device.memory_stats() or {}).get("bytes_limit", 0)
