@@ -1,9 +1,13 @@
 """Attention is softmax(qkᵀ/√d)v however it is computed, and a query that sees nothing gives no NaN."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from jax import export
 
+from gvvad_jax.models import clip
 from gvvad_jax.nn import attention
 
 
@@ -54,3 +58,40 @@ def test_the_kernel_for_tpus_equals_float64(queries, total, keys):
 def test_whole_blocks_of_the_kernel_leave_little_empty():
     for tokens, wanted in ((257, 384), (1024, 1024), (4444, 4480), (17776, 17920), (11277, 11520)):
         assert attention.padded(tokens) == wanted
+
+
+@pytest.fixture
+def for_gpu(monkeypatch):
+    """A program's text as lowered for a GPU, on a machine without one: only what jax asks about it is answered."""
+    cudnn = pytest.importorskip("jax._src.cudnn.fused_attention_stablehlo")
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91000)
+    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
+    monkeypatch.setattr(cudnn, "is_cuda_compute_capability_equal", lambda capability: False)
+    calls = [export.DisabledSafetyCheck.custom_call(f"__cudnn$fmha{kind}Softmax") for kind in ("", "ScaleBias")]
+
+    def lowered(function, *shapes):
+        return export.export(jax.jit(function), platforms=["cuda"], disabled_checks=calls)(*shapes).mlir_module()
+
+    return lowered
+
+
+@pytest.mark.parametrize("seen", [None, (1, 50, 50), (2, 50, 50), (2, 1, 50)])
+@pytest.mark.parametrize(
+    ("dtype", "width", "fused"),
+    [("bfloat16", 64, True), ("float16", 80, True), ("bfloat16", 12, False), ("float32", 64, False)],
+)
+def test_half_precision_goes_to_cudnn_where_its_heads_suit(for_gpu, dtype, width, fused, seen):
+    each = jax.ShapeDtypeStruct((2, 50, 3, width), dtype)
+    shapes = [each] * 3 + ([] if seen is None else [jax.ShapeDtypeStruct(seen, bool)])
+    text = for_gpu(lambda *given: attention.attention(*given, platform="gpu"), *shapes)
+    assert ("__cudnn$fmha" in text) == fused
+
+
+def test_both_of_clips_towers_are_lowered_to_cudnns_attention(for_gpu):
+    image, text = (clip.Tower(128, 256, layers, 2, 1e-5, "quick_gelu") for layers in (2, 1))
+    sizes = clip.Config(image, text, projection=64, size=224, patch=14, vocabulary=100, positions=77, eos=99)
+    graph, state = nnx.split(nnx.eval_shape(lambda: clip.Clip(sizes, jnp.bfloat16, platform="gpu")))
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+    pixels, ids = jax.ShapeDtypeStruct((4, 224, 224, 3), jnp.float32), jax.ShapeDtypeStruct((4, 77), jnp.int32)
+    assert "__cudnn$fmha" in for_gpu(lambda s, x: nnx.merge(graph, s).encode_image(x), state, pixels)
+    assert "__cudnn$fmha" in for_gpu(lambda s, x, m: nnx.merge(graph, s).encode_text(x, m), state, ids, ids)
