@@ -32,6 +32,7 @@ KNOWN = {
     "timestep_spacing": ("trailing", "linspace", "leading"),
     "trained_betas": (None,),
 }
+NUMBERS = ("num_train_timesteps", "beta_start", "beta_end", "snr_shift_scale", "steps_offset")
 
 
 @jax.tree_util.register_dataclass
@@ -190,4 +191,9 @@ def _checked(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, known in KNOWN.items():
         if found[key] not in known:
             raise ValueError(f"{where}: {key} is {found[key]!r}, but not one of {', '.join(map(str, known))}.")
+    for key in NUMBERS:
+        value, least = found[key], 0 if key == "steps_offset" else 1e-9
+        kinds = (int,) if isinstance(DEFAULTS[key], int) else (int, float)
+        if type(value) not in kinds or not least <= value < math.inf:
+            raise ValueError(f"{where}: {key} is {value!r}, which no sampler can go by; fetch it again.")
     return found

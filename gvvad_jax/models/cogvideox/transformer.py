@@ -256,7 +256,10 @@ def places(config: Config, frames: int, rows: int, columns: int, layout: Layout 
             angles = positions.cropped_angles(config.head_width, *grid, *base)
         else:
             if grid[1] > base[0] or grid[2] > base[1]:
-                raise ValueError(f"latents of {columns}x{rows}; at most {base[1] * p}x{base[0] * p} have positions.")
+                raise ValueError(
+                    f"latents of {columns}x{rows}, but only {base[1] * p}x{base[0] * p} have positions; take a smaller "
+                    "height or width."
+                )
             angles = positions.sliced_angles(config.head_width, *grid)
         spare = ((text, layout.padded(count) - count), (0, 0))
         turns = np.stack([np.pad(np.cos(angles), spare, constant_values=1), np.pad(np.sin(angles), spare)])

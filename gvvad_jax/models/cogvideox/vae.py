@@ -34,6 +34,7 @@ MID = 2  # resnets in the middle
 LOGVAR = (-30.0, 20.0)
 EPSILON = 1e-6  # config.json's norm_eps is for the encoder's resnets alone
 PARTS = ("decoder", "encoder")
+SAMPLE = (480, 720)  # height and width by which tiles go where config.json, as early ones may, does not say
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Config:
                 time_levels=int(found["temporal_compression_ratio"]).bit_length() - 1,
                 scaling_factor=float(found["scaling_factor"]),
                 invert_scale_latents=bool(found.get("invert_scale_latents", False)),
-                rows=int(found["sample_height"]),
-                columns=int(found["sample_width"]),
+                rows=int(found.get("sample_height", SAMPLE[0])),
+                columns=int(found.get("sample_width", SAMPLE[1])),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where} lacks a size, or it is no number ({error}); fetch it again.") from None

@@ -118,7 +118,7 @@ def test_guidance_of_one_or_less_is_the_prompt_alone(pipelines):
         ("2B", dict(height=0), "a height of 0 pixels"),
         ("2B", dict(frames=-7), "a clip of -7 frames"),
         ("1.5", dict(frames=12), "a clip of 12 frames"),
-        ("1.5", dict(height=80), "latents of 6x10; at most 8x8 have positions"),
+        ("1.5", dict(height=80), "latents of 6x10, but only 8x8 have positions; take a smaller height"),
         ("1.5", dict(latents=np.zeros(LATENTS)), r"latents of shape \(1, 3, 4, 4, 6\), but \(1, 4, 4, 4, 6\)"),
         ("5B image", dict(width=32), "latents of 4x4, but this network's table of positions is for 6x4 alone"),
         ("5B image", {}, "give an image for each prompt"),

@@ -166,6 +166,8 @@ def test_a_run_has_as_many_timesteps_as_were_asked_for(kind):
         ({"use_karras_sigmas": True}, 5, "the scheduler: use_karras_sigmas is nothing that this version knows"),
         ({"prediction_type": "epsilon"}, 5, "prediction_type is epsilon, but it starts at pure noise"),
         ({"timestep_spacing": "leading", "steps_offset": 1}, 1000, "steps_offset=1 moves 1000 steps off the 1000"),
+        ({"snr_shift_scale": "a"}, 5, "the scheduler: snr_shift_scale is 'a', which no sampler can go by"),
+        ({"num_train_timesteps": 0}, 5, "num_train_timesteps is 0, which no sampler can go by"),
         ({}, 0, "0 sampling steps, but this network was trained on 1000; choose 1 to 1000"),
         ({}, 1001, "1001 sampling steps"),
     ],

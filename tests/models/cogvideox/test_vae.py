@@ -314,6 +314,11 @@ def test_config_s_fields_are_kept():
     assert not vae.Config.of(CONFIG, "config.json").invert_scale_latents
 
 
+def test_a_config_without_a_picture_s_size_has_the_published_tiles():
+    config = vae.Config.of({k: v for k, v in CONFIG.items() if not k.startswith("sample_")}, "config.json")
+    assert (config.rows, config.columns) == (480, 720)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
