@@ -39,7 +39,9 @@ DTYPE = flags.DEFINE_enum(
     "dtype", None, ["float32", "bfloat16"], "cogvideox: default: float32 on a CPU, bfloat16 on accelerators."
 )
 TILED = flags.DEFINE_bool("tiled", False, "cogvideox: decode in tiles: less memory, other pictures.")
-STEPPED = flags.DEFINE_bool("stepped", False, "cogvideox: a call of the device for each step, not one for all.")
+STEPPED = flags.DEFINE_bool(
+    "stepped", False, "cogvideox: a call of the device a step, not one for all: shows how far a clip is."
+)
 SEED = flags.DEFINE_integer("seed", 0, "What is drawn: another seed gives other clips of the same descriptions.", 0)
 MP4 = flags.DEFINE_string("mp4", None, "A folder where each clip is written as <description id>.mp4, too.")
 OUT = flags.DEFINE_string("out", None, "The video set that is made.")

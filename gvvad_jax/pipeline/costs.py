@@ -33,7 +33,7 @@ def generating(clips: int, generator: str, frames: int | None, steps: int | None
     if generator == "scenes" and frames:
         return drawing(clips, frames)
     if generator == "cogvideox":
-        count = f"{clips:,} clips of {steps or 'its own'} steps"
+        count = f"{clips:,} clips" + (f" of {steps} steps" if steps else "")
         return f"{count}, each minutes on an accelerator (tools/plan.py --stage=generate) and hours on a CPU"
     return f"{clips:,} clips"
 

@@ -51,7 +51,7 @@ def run(
     stepped: bool = False,
     told: Callable[[int], None] | None = None,
 ) -> Float[Array, "videos frames channels rows columns"]:
-    """From noise to what is decoded; `rows` has every step, `told` hears of each that `stepped` has begun."""
+    """From noise to what is decoded; `rows` has every step, `told` hears of each that `stepped` has ended."""
     # Copies, for they are given away; where steps leave them, or the second step would be another program.
     begun = jax.device_put((latents, jnp.zeros(latents.shape, jnp.float32)), layout.everywhere, may_alias=False)
     if not stepped:
@@ -61,6 +61,7 @@ def run(
         row = jax.tree.map(lambda x, i=i: x[i], rows)
         begun = _stepped(graph, layout, state, given._replace(text=text), row, begun)
         if told is not None:
+            jax.block_until_ready(begun)
             told(i)
     return begun[0]
 

@@ -99,7 +99,10 @@ def generate(
             todo = [description for description in asked if description.id not in writer]
             own = share.of(todo)
             if isinstance(make, Prepares):
-                make.prepare(own, Path(f"{out}.cache"))
+                try:
+                    make.prepare(own, Path(f"{out}.cache"))
+                except MemoryError as error:
+                    raise OSError(f"{error}.") from None
             for description in program.progress(own, "generate", unit="clip") if own else ():
                 try:
                     video = make(description)

@@ -91,6 +91,8 @@ def choose(options: Options) -> tuple[Chosen, cogvideox.Pipeline]:
         sides = [own or min(pair) for own, *pair in zip(sides, native, SIDES_IN_PAIRS, strict=True)]
     size = sizes.of(config, shrink, options.frames, *sides)
     transformer.places(config, size.latents[0], *size.latents[2:])
+    if options.tiled:
+        pipeline.vae.tiles.decoding(shrink)  # refuses tiles that do not join
     guiding.scales(guidance, steps, schedulers.plan(pipeline.scheduler, steps, kind).timesteps, dynamic)
     _require_text_encoder(path, config.text_width)
     call: dict[str, Any] = dict(frames=size.frames, height=size.height, width=size.width, steps=steps)
@@ -133,23 +135,22 @@ class Maker:
         missing = [ids for ids in rows if self._vectors.get(ids) is None]
         if not descriptions or not missing:
             return
-        for _ in program.progress(self._encoded(missing), "encode prompts", len(missing), "prompt"):
-            pass
+        with _room_for("the text encoder", "take dtype bfloat16 or more devices"):
+            for _ in program.progress(self._encoded(missing), "encode prompts", len(missing), "prompt"):
+                pass
         self._pipeline = self._chosen.open()  # a new one: the text encoder's weights go with the old
 
     def __call__(self, description: Description) -> Video:
         """The clip; MemoryError where it does not fit the devices."""
         prompt, seed, call = self._embedded(description.text), seed_of(description.id, self._seed), self._chosen.call
         negative = self._embedded(self._chosen.negative) if self._is_guided else None
-        try:
-            frames = self._pipeline.sample(prompt, negative, seed=[seed], stepped=self._chosen.stepped, **call)[0]
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            raise MemoryError(
-                f"a clip of {call['frames']} frames of {call['width']}x{call['height']} does not fit the memory of "
-                "these devices; take fewer frames, a smaller size, dtype bfloat16, or more devices"
-            ) from error
+        what = f"a clip of {call['frames']} frames of {call['width']}x{call['height']}"
+        if self._chosen.stepped:
+            steps = program.progress(range(call["steps"]), description.id, unit="step")
+            next(steps)
+            call = call | dict(stepped=True, told=lambda _: next(steps, None))
+        with _room_for(what, "take fewer frames, a smaller size, dtype bfloat16, or more devices"):
+            frames = self._pipeline.sample(prompt, negative, seed=[seed], **call)[0]
         return Video(
             id=description.id,
             label=description.label,
@@ -184,6 +185,17 @@ class Maker:
             for ids, vectors in zip(part, self._pipeline.encode(np.stack(part)), strict=True):
                 self._vectors.put(ids, vectors)
                 yield vectors
+
+
+@contextlib.contextmanager
+def _room_for(what: str, advice: str) -> Iterator[None]:
+    """MemoryError, in a sentence, where the devices' memory is full."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(f"{what} does not fit the memory of these devices; {advice}") from error
 
 
 def seed_of(id: str, seed: int) -> int:

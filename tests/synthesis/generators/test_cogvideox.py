@@ -147,9 +147,25 @@ def test_a_clip_too_large_for_the_device_ends_the_run_in_a_sentence(generate, mo
         generate()
 
 
+def test_a_text_encoder_too_large_for_the_device_ends_the_run_in_a_sentence(generate, monkeypatch):
+    def encode(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(pipeline.Pipeline, "encode", encode)
+    with pytest.raises(OSError, match="^the text encoder does not fit the memory of these devices; take"):
+        generate()
+
+
+def test_steps_one_by_one_show_how_far_a_clip_is(generate, capsys):
+    generate(stepped=True, guidance=1)
+    shown = capsys.readouterr().err
+    assert "a1: 100%" in shown and "n1: 100%" in shown and "2/2" in shown
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (dict(tiled=True), "tiles of 16 .* do not join"),
         (dict(frames=12), "a clip of 12 frames; 8·n \\+ 1"),
         (dict(height=40), "a height of 40 pixels"),
         (dict(steps=1001), "1001 sampling steps"),
