@@ -1,6 +1,8 @@
 """Files that are whole or not there; JSON lines and descriptions."""
 
 import dataclasses
+import errno
+import os
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,15 @@ def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
         file.write("after é")
         assert path.read_text() == "before"
     assert path.read_bytes() == "after é".encode() and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file_that_had_no_room(tmp_path):
+    path = tmp_path / "x.npz"
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"), records.atomic_write(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError, match="'other'"), records.atomic_write(path):
+        raise FileNotFoundError(errno.ENOENT, "none", "other")
+    assert not list(tmp_path.iterdir())
 
 
 @samples.examples(50)
