@@ -29,11 +29,19 @@ class Bank(NamedTuple):
 
 def read_bank(path: str | Path) -> Bank:
     """The bank in a file of tools/prompt_bank.py; any other file: ValueError that names it."""
-    path = Path(path)
+    return _read(Path(path))[0]
+
+
+def read_identity(path: str | Path) -> dict[str, Any]:
+    """All that a bank says of its sentence encoder, nothing where nobody wrote it down."""
+    return _read(Path(path))[1]
+
+
+def _read(path: Path) -> tuple[Bank, dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             vectors, sentences = file["vectors"], file["sentences"] if "sentences" in file.files else ()
-            identity = json.loads(str(file["sentence_encoder"])) if "sentence_encoder" in file.files else {}
+            identity = dict(json.loads(str(file["sentence_encoder"]))) if "sentence_encoder" in file.files else {}
             texts, name = tuple(str(sentence) for sentence in sentences), str(identity.get("name") or "")
     except FileNotFoundError:
         raise
@@ -41,7 +49,7 @@ def read_bank(path: str | Path) -> Bank:
         raise ValueError(
             f"{path} is no prompt bank ({' '.join(str(error).split())}); make one with tools/prompt_bank.py."
         ) from None
-    return Bank(_checked(vectors, texts, str(path)), texts, name)
+    return Bank(_checked(vectors, texts, str(path)), texts, name), identity
 
 
 def write_bank(

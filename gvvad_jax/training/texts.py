@@ -34,13 +34,13 @@ def check(config: Any, sets: bags.Sets) -> list[str]:
         )
     if needs_bank and (config.data.prompts or Path(config.init).is_dir()):
         path, encoder = _bank(config)
-        names = {path: encoder, config.data.text: sets.texts.encoder}
-        if encoder and sets.texts.encoder and encoder != sets.texts.encoder:
+        encoders = {path: encoder, config.data.text: sets.texts.identity}
+        if differing := _differing(encoder, sets.texts.identity):
             raise ValueError(
-                f"the prompts of {path} were made with {encoder}, but {config.data.text} was made with "
-                f"{sets.texts.encoder}; embed both with one sentence encoder."
+                f"the prompts of {path} were made with {differing[0]}, but {config.data.text} was made with "
+                f"{differing[1]}; embed both with one sentence encoder."
             )
-        notes += [f"{path} does not name its sentence encoder" for path, name in names.items() if not name]
+        notes += [f"{path} does not name its sentence encoder" for path, own in encoders.items() if not own.get("name")]
     for note in notes:
         logging.warning("%s", note)
     return notes
@@ -53,20 +53,29 @@ def require_same(path: str, texts: Any, detector: Any, extraction: Mapping[str, 
             f"{path} is {texts.width} columns wide, but {bundle} was trained on text of {detector.inputs.text}; embed "
             "the sentences with the encoder it was trained on."
         )
-    encoder = _encoder(extraction)
-    if encoder and texts.encoder and encoder != texts.encoder:
+    if differing := _differing(texts.identity, _encoder(extraction)):
         raise ValueError(
-            f"{path} was made with {texts.encoder}, but {bundle} was trained on text of {encoder}; embed the sentences "
-            "with the encoder it was trained on."
+            f"{path} was made with {differing[0]}, but {bundle} was trained on text of {differing[1]}; embed the "
+            "sentences with the encoder it was trained on."
         )
 
 
-def _bank(config: Any) -> tuple[str, str]:
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str] | None:
+    """In what two sentence encoders differ, of what both say; None: in nothing."""
+    for key in ("name", "weights_sha256", "pooling", "normalised"):
+        values = one.get(key), other.get(key)
+        if None not in values and "" not in values and values[0] != values[1]:
+            first, second = (value if key == "name" else f"{one.get('name')} of {key} {value}" for value in values)
+            return str(first), str(second)
+    return None
+
+
+def _bank(config: Any) -> tuple[str, Mapping[str, Any]]:
     """Where the prompts of a run come from, and their sentence encoder: a bank, or the bundle that it starts from."""
     if config.data.prompts:
-        return config.data.prompts, prompts.read_bank(config.data.prompts).encoder
+        return config.data.prompts, prompts.read_identity(config.data.prompts)
     return config.init, _encoder(detectors.bundle.extraction(config.init))
 
 
-def _encoder(extraction: Mapping[str, Any]) -> str:
-    return str((extraction.get("sentence_encoder") or {}).get("name") or "")
+def _encoder(extraction: Mapping[str, Any]) -> Mapping[str, Any]:
+    return extraction.get("sentence_encoder") or {}

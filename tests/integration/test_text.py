@@ -123,6 +123,14 @@ def other_encoder(sets, folder):
     return {"data__prompts": str(toys.write_bank(folder / "b.npz", encoder="another"))}
 
 
+def other_pooling(sets, folder):
+    return {"data__prompts": str(toys.write_bank(folder / "b.npz", pooling="cls"))}
+
+
+def other_weights(sets, folder):
+    return {"data__prompts": str(toys.write_bank(folder / "b.npz", pooling="pooler", weights_sha256="2" * 64))}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -131,6 +139,8 @@ def other_encoder(sets, folder):
         (cut, "fewer than one sentence vector for two snippets"),
         (wide, "the prompt bank is 7 columns wide, but the text 6"),
         (other_encoder, "were made with another, but .* was made with toy; embed both with one sentence encoder"),
+        (other_pooling, "were made with toy of pooling cls, but .* was made with toy of pooling pooler; embed both"),
+        (other_weights, "were made with toy of weights_sha256 22.*, but .* with toy of weights_sha256 11"),
         (lambda *_: {"data__prompts": ""}, "lap trains with a prompt bank, but data.prompts is empty"),
         (lambda *_: {"data__text_source": "title"}, "data.text_source is 'title'"),
         (lambda *_: {"data__text_source": "description"}, "no vectors of its description"),

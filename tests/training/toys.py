@@ -46,6 +46,9 @@ def write_set(path: Path, *, test: bool = True, synthetic: bool = True, seed: in
     return path
 
 
+POOLER = {"pooling": "pooler", "weights_sha256": "1" * 64}
+
+
 def write_text(
     path: Path, features: Path, *, without: Any = (), encoder: str = "toy", more: int = 1, width: int = TEXT
 ) -> Path:
@@ -55,14 +58,16 @@ def write_text(
         for row in records.reader(features).rows:
             if row["id"] not in without:
                 vectors = rng.normal(size=(row["num_snippets"] + more, width)).astype(np.float32)
-                writer.add(records.Text(id=row["id"], vectors=vectors, sentence_encoder={"name": encoder}))
+                writer.add(records.Text(id=row["id"], vectors=vectors, sentence_encoder=POOLER | {"name": encoder}))
     return path
 
 
-def write_bank(path: Path, width: int = TEXT, encoder: str = "toy") -> Path:
+def write_bank(path: Path, width: int = TEXT, encoder: str = "toy", **identity: Any) -> Path:
     """Three prompt vectors."""
     vectors = np.random.default_rng(2).normal(size=(3, width))
-    prompts.write_bank(path, vectors, ("a fall", "a fight", "a fire"), {"name": encoder} if encoder else None)
+    prompts.write_bank(
+        path, vectors, ("a fall", "a fight", "a fire"), identity | {"name": encoder} if encoder else None
+    )
     return path
 
 
