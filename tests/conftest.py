@@ -22,3 +22,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared folder with real data and reference cases beside the project")
     return SHARED
+
+
+@pytest.fixture
+def for_gpu(monkeypatch):
+    """A program's text as lowered for a GPU, on a machine without one: only what jax asks about it is answered."""
+    import jax
+    from jax import export
+
+    cudnn = pytest.importorskip("jax._src.cudnn.fused_attention_stablehlo")
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91000)
+    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
+    monkeypatch.setattr(cudnn, "is_cuda_compute_capability_equal", lambda capability: False)
+    calls = [export.DisabledSafetyCheck.custom_call(f"__cudnn$fmha{kind}Softmax") for kind in ("", "ScaleBias")]
+
+    def lowered(function, *shapes):
+        return export.export(jax.jit(function), platforms=["cuda"], disabled_checks=calls)(*shapes).mlir_module()
+
+    return lowered

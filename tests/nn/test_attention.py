@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax import export
 
 from gvvad_jax.models import clip
 from gvvad_jax.nn import attention
@@ -58,21 +57,6 @@ def test_the_kernel_for_tpus_equals_float64(queries, total, keys):
 def test_whole_blocks_of_the_kernel_leave_little_empty():
     for tokens, wanted in ((257, 384), (1024, 1024), (4444, 4480), (17776, 17920), (11277, 11520)):
         assert attention.padded(tokens) == wanted
-
-
-@pytest.fixture
-def for_gpu(monkeypatch):
-    """A program's text as lowered for a GPU, on a machine without one: only what jax asks about it is answered."""
-    cudnn = pytest.importorskip("jax._src.cudnn.fused_attention_stablehlo")
-    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91000)
-    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
-    monkeypatch.setattr(cudnn, "is_cuda_compute_capability_equal", lambda capability: False)
-    calls = [export.DisabledSafetyCheck.custom_call(f"__cudnn$fmha{kind}Softmax") for kind in ("", "ScaleBias")]
-
-    def lowered(function, *shapes):
-        return export.export(jax.jit(function), platforms=["cuda"], disabled_checks=calls)(*shapes).mlir_module()
-
-    return lowered
 
 
 @pytest.mark.parametrize("seen", [None, (1, 50, 50), (2, 50, 50), (2, 1, 50)])
