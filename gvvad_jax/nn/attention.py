@@ -1,5 +1,5 @@
 """Scaled dot-product attention, the one place that picks how: cuDNN for half precision on a GPU where its heads suit,
-a Pallas kernel for long unmasked sequences on a TPU, else plain XLA.
+a Pallas kernel for long unmasked sequences on a TPU, else plain XLA, in parts where the scores would fill the memory.
 
 On a CPU scores go in parts that stay in cache, and are divided by their sum after the value product: 2.3 to 3 times as
 fast as one einsum over the batch.
@@ -18,6 +18,8 @@ PART = 4 << 20  # bytes of scores that a CPU's part may have; more rows, heads o
 QUERIES = 206  # and so many queries at once where one head's scores are more than a part
 BLOCKS = (1024, 896, 768, 640, 512)  # tokens that the TPU's kernel may take at once
 LANES = 128  # and a shorter sequence is one block of so many times some whole number
+WHOLE = 1 << 30  # bytes of one row's scores that an accelerator may have at once, and then of one part's
+OLDEST = 8.0  # compute capability of the first GPUs (Ampere) that cuDNN's attention runs on
 WIDEST = 128  # heads that every GPU's cuDNN takes; their width is a multiple of 8
 HALF = (jnp.bfloat16, jnp.float16)
 
@@ -44,7 +46,7 @@ def attention(
         key, value = key[:, :keys], value[:, :keys]
         visible = None if visible is None else visible[..., :keys]
     width = query.shape[-1]
-    if platform == "gpu" and query.dtype in HALF and width % 8 == 0 and width <= WIDEST:
+    if platform == "gpu" and query.dtype in HALF and width % 8 == 0 and width <= WIDEST and _runs_cudnn():
         # cuDNN takes a mask for each query, not one for all.
         mask = (
             None
@@ -55,19 +57,28 @@ def attention(
     q, k, v = (jnp.moveaxis(x, 2, 1) for x in (query, key, value))
     if visible is not None:
         visible = jnp.broadcast_to(visible, (query.shape[0], *visible.shape[1:]))[:, None]
+    scores = 4 * query.shape[2] * query.shape[1] * key.shape[1]
     if platform == "cpu" and key.shape[1] >= LONG:
-        rows = _by_parts(q, k, v, visible)
+        rows = _by_parts(q, k, v, visible, 2 * PART, QUERIES)
+    elif scores > WHOLE:
+        rows = _by_parts(q, k, v, visible, WHOLE, max(1, WHOLE // (4 * key.shape[1])))
     else:
         rows = _plain(q, k, v, visible)
     return jnp.moveaxis(rows, -3, -2)
 
 
-def _by_parts(q: Array, k: Array, v: Array, visible: Array | None) -> Array:
-    """Row by row; where one row's scores are too large, head by head and some queries after others."""
+def _runs_cudnn() -> bool:
+    """Whether this process's GPU does, or one that is not here, and only compiled for, would."""
+    capability = str(getattr(jax.local_devices()[0], "compute_capability", OLDEST))
+    return capability[:1].isdigit() and float(capability) >= OLDEST  # of other makers' GPUs it begins with a letter
+
+
+def _by_parts(q: Array, k: Array, v: Array, visible: Array | None, most: int, together: int) -> Array:
+    """Row by row; where one row's scores are more bytes than `most`, head by head and so many queries `together`."""
     n, heads, queries, width = q.shape
-    if 4 * heads * queries * k.shape[2] <= 2 * PART or visible is not None:
+    if 4 * heads * queries * k.shape[2] <= most or visible is not None:
         return lax.map(lambda row: _plain(*row), (q, k, v, visible))
-    parts = math.ceil(queries / QUERIES)
+    parts = math.ceil(queries / together)
     each = math.ceil(queries / parts)
     q = jnp.pad(q, ((0, 0), (0, 0), (0, parts * each - queries), (0, 0)))
 

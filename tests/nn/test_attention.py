@@ -1,5 +1,8 @@
 """Attention is softmax(qkᵀ/√d)v however it is computed, and a query that sees nothing gives no NaN."""
 
+import functools
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +44,29 @@ def test_scores_too_large_for_a_cache_go_head_by_head():
     found = attention.attention(q, k, v, keys=900, platform="cpu")
     wanted = reference(q, k[:, :900], v[:, :900], np.ones((2, 901, 900), bool))
     np.testing.assert_allclose(found, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize("platform", ["gpu", "tpu"])
+def test_scores_too_large_for_an_accelerator_go_in_parts(monkeypatch, platform):
+    monkeypatch.setattr(attention, "WHOLE", 4 * 23 * 10)
+    rng = np.random.default_rng(0)
+    q, k, v = (jnp.asarray(rng.normal(size=(2, n, 3, 4)), jnp.float32) for n in (21, 23, 23))
+    run = functools.partial(attention.attention, platform=platform)
+    np.testing.assert_allclose(run(q, k, v), reference(q, k, v, np.ones((2, 21, 23), bool)), atol=2e-6)
+    shapes = [var.aval.shape for eqn in jax.make_jaxpr(run)(q, k, v).eqns for var in eqn.outvars]
+    assert (2, 3, 21, 23) not in shapes
+
+
+@pytest.mark.parametrize(
+    ("capability", "fused"), [("7.5", False), ("8.0", True), ("9.0", True), ("12.0", True), ("gfx90a", False)]
+)
+def test_gpus_before_ampere_and_of_other_makers_do_without_cudnn(for_gpu, monkeypatch, capability, fused):
+    device = types.SimpleNamespace(compute_capability=capability)
+    monkeypatch.setattr(attention.jax, "local_devices", lambda: [device])
+    text = for_gpu(
+        functools.partial(attention.attention, platform="gpu"), *[jax.ShapeDtypeStruct((1, 50, 3, 64), "bfloat16")] * 3
+    )
+    assert ("__cudnn$fmha" in text) == fused
 
 
 @pytest.mark.parametrize(("queries", "total", "keys"), [(300, 300, 300), (130, 200, 150)])
