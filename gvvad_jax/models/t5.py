@@ -25,6 +25,7 @@ from gvvad_jax.weights import folder, tables
 
 WHAT = "a T5 v1.1 encoder"
 PAD, END = 0, 1
+TOKENIZERS = ("tokenizer.json", "spiece.model")
 LENGTH = 226  # tokens of a prompt of CogVideoX
 DEFAULTS = dict(relative_attention_num_buckets=32, relative_attention_max_distance=128, layer_norm_epsilon=1e-6)
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")  # two names of one array; files have either or both
@@ -215,15 +216,20 @@ class Tokenizer:
         return found
 
 
+def tokenizer_file(path: str | Path) -> Path:
+    """A folder's tokenizer.json or, without one, spiece.model."""
+    found = [Path(path) / name for name in TOKENIZERS]
+    for file in found:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(f"{path} holds neither {' nor '.join(TOKENIZERS)}; name the folder of T5's tokenizer.")
+
+
 def tokenizer(path: str | Path, length: int = LENGTH) -> Tokenizer:
-    """Of a folder with tokenizer.json or, without one, spiece.model."""
-    path = Path(path)
-    fast, slow = path / "tokenizer.json", path / "spiece.model"
-    file = next((file for file in (fast, slow) if file.is_file()), None)
-    if file is None:
-        raise FileNotFoundError(f"{path} holds neither {fast.name} nor {slow.name}; name the folder of T5's tokenizer.")
+    """Of a folder's `tokenizer_file`."""
+    file = tokenizer_file(path)
     try:
-        pieces, known = _fast(file) if file == fast else _slow(file)
+        pieces, known = _fast(file) if file.name == TOKENIZERS[0] else _slow(file)
     except Exception as error:  # the libraries raise bare Exceptions and RuntimeErrors
         raise ValueError(f"{file} is damaged ({error}); fetch it again.") from None
     if known != (PAD, END):

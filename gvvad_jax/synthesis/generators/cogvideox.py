@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ FPS, FPS_IN_PAIRS = 8, 16  # what the networks were trained at; version 1.5 take
 SIDES_IN_PAIRS = (768, 1360)  # version 1.5's height and width: its config has the most that positions go to
 DTYPES = ("float32", "bfloat16")
 TOGETHER = 32  # prompts encoded for one passage of the text encoder's weights to the devices
+CONFIGS = ("transformer/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")
 NAMED = 5  # descriptions that an error names
 
 
@@ -115,7 +117,8 @@ class Maker:
     def __init__(self, chosen: Chosen, pipeline: cogvideox.Pipeline, seed: int):
         self._chosen, self._pipeline, self._seed = chosen, pipeline, seed
         digests = _digests(chosen.path)
-        self.settings = {"weights_sha256": digests, "dtype": chosen.dtype, "negative": chosen.negative, **chosen.call}
+        self.settings = {"weights_sha256": digests, "configs_sha256": _configs(chosen.path)}
+        self.settings |= {"dtype": chosen.dtype, "negative": chosen.negative, **chosen.call}
         self._where = {"model": chosen.model, "platform": jax.local_devices()[0].platform}
         self._where["version"] = gvvad_jax.__version__
         self._is_guided = chosen.call["guidance"] > 1
@@ -240,3 +243,15 @@ def _digests(path: Path) -> dict[str, str]:
     stems = {"transformer": folder.DIFFUSERS, "vae": folder.DIFFUSERS, "text_encoder": folder.STEM}
     parts = program.progress(stems, "read weights", unit="part")
     return {part: folder.sha256(path / part, stems[part]) for part in parts}
+
+
+def _configs(path: Path) -> str:
+    """The SHA-256 of what the other files say to the networks, the sampler and the tokenizer."""
+    digest = hashlib.sha256()
+    for name in CONFIGS:
+        found = folder.read_json(path / name)
+        # Keys that begin with an underscore are notes of what wrote the file, such as its version.
+        told = {key: value for key, value in found.items() if not key.startswith("_")}
+        digest.update(json.dumps([found.get("_class_name"), told], sort_keys=True).encode())
+    digest.update(t5.tokenizer_file(path / "tokenizer").read_bytes())
+    return digest.hexdigest()

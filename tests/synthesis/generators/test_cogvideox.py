@@ -69,20 +69,25 @@ def test_a_record_says_all_that_its_clip_depends_on(generate, tmp_path, weights)
     assert settings.pop("weights_sha256") == digests | {
         "text_encoder": sha256(weights / "text_encoder" / "model.safetensors")
     }
-    assert settings.pop("version") and settings == {
-        "model": "tiny",
-        "platform": "cpu",
-        "tiled": False,
-        "dtype": "float32",
-        "negative": "blurred",
-        "frames": 9,
-        "height": 32,
-        "width": 48,
-        "steps": 2,
-        "guidance": 6.0,
-        "dynamic_guidance": "off",
-        "scheduler": "ddim",
-    }
+    assert (
+        settings.pop("version")
+        and len(settings.pop("configs_sha256")) == 64
+        and settings
+        == {
+            "model": "tiny",
+            "platform": "cpu",
+            "tiled": False,
+            "dtype": "float32",
+            "negative": "blurred",
+            "frames": 9,
+            "height": 32,
+            "width": 48,
+            "steps": 2,
+            "guidance": 6.0,
+            "dynamic_guidance": "off",
+            "scheduler": "ddim",
+        }
+    )
     assert (tmp_path / "files" / "n1.mp4").read_bytes() == normal.video
     assert (tmp_path / "set" / "preview-00000.png").exists()
 
@@ -130,6 +135,18 @@ def test_a_stopped_run_goes_on_with_what_is_missing(generate, encoded, tmp_path,
     summary = generate(mp4=tmp_path / "files")
     assert (summary.made, summary.there, made, encoded) == (1, 1, ["a1"], [3])
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["a1.mp4", "n1.mp4"]
+
+
+def test_another_config_of_the_sampler_is_another_set_and_another_writer_s_version_is_not(generate, tmp_path, weights):
+    weights = shutil.copytree(weights, tmp_path / "copy")
+    generate(weights=weights, guidance=1, steps=1)
+    file = weights / "scheduler" / "scheduler_config.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps(told | {"_diffusers_version": "0.99"}))
+    assert generate(weights=weights, guidance=1, steps=1).there == 2
+    file.write_text(json.dumps(told | {"snr_shift_scale": 1.0}))
+    with pytest.raises(ValueError, match="begun with other options: configs_sha256"):
+        generate(weights=weights, guidance=1, steps=1)
 
 
 def test_version_1_5_plays_twice_as_fast_and_no_guidance_needs_no_negative_prompt(generate, encoded, tmp_path):
