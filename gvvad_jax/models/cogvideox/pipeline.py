@@ -44,9 +44,17 @@ class Pipeline:
         # Headers alone, so that what is damaged or of another network is said at once.
         found = folder.read(parts["transformer"], folder.DIFFUSERS)
         tables.require_all(found, weights.table(self.config, found), str(parts["transformer"]))
-        networks = functools.cache(lambda: weights.load(parts["transformer"], self.dtype))
-        self._body = stages.Stage(lambda: networks().body, layout, stays)
-        self._modulator = stages.Stage(lambda: networks().modulator, layout, False)
+        read: dict[str, Any] = {}
+
+        def part(name: str) -> Any:
+            """One of the transformer's two, which are read together; the stage alone keeps it."""
+            if name not in read:
+                both = weights.load(parts["transformer"], self.dtype)
+                read.update(body=both.body, modulator=both.modulator)
+            return read.pop(name)
+
+        self._body = stages.Stage(lambda: part("body"), layout, stays)
+        self._modulator = stages.Stage(lambda: part("modulator"), layout, False)
         self._text = stages.Stage(lambda: t5.load(parts["text_encoder"], self.dtype), layout, stays)
         self._modulations: dict[tuple[int, ...], transformer.Modulation] = {}
         load_vae = vae.load if self.config.takes_image else vae.load_decoder

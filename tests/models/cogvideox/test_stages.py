@@ -1,5 +1,6 @@
 """Networks take turns: each is off the devices before the next comes, and read again from the host's memory."""
 
+import gc
 import weakref
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from gvvad_jax.models import cogvideox
-from gvvad_jax.models.cogvideox import stages
+from gvvad_jax.models.cogvideox import stages, weights
 from gvvad_jax.models.cogvideox.layout import ONE_DEVICE
 from tests.models.cogvideox import random_folder
 
@@ -49,6 +50,23 @@ def test_no_other_network_is_on_the_device_while_pictures_are_decoded(pipeline, 
     first, again = (pipeline.sample(TEXT, **CLIP) for _ in range(2))
     assert placed and alive == [0, 0]
     np.testing.assert_array_equal(first, again)
+
+
+def test_weights_that_stay_on_the_devices_are_not_kept_on_the_host_as_well(tmp_path, monkeypatch):
+    read, load = [], weights.load
+
+    def watched(*given):
+        found = load(*given)
+        read.append((weakref.ref(found.body), weakref.ref(found.modulator)))
+        return found
+
+    monkeypatch.setattr(weights, "load", watched)
+    monkeypatch.setattr(stages, "have_room", lambda num_bytes, layout: True)
+    pipeline = cogvideox.load(random_folder.make(tmp_path / "folder", max_text_seq_length=TOKENS))
+    pipeline.sample(TEXT, **CLIP)
+    pipeline.sample(TEXT, **CLIP | dict(steps=3))
+    gc.collect()
+    assert len(read) == 1 and [x() for x in read[0]] == [None, None] and pipeline._body._host is None
 
 
 def test_the_text_encoder_is_off_the_device_when_its_vectors_are_there(pipeline, placed):
