@@ -36,6 +36,7 @@ def test_captions_of_a_video_set_become_a_text_set(tmp_path):
     assert records.reader(tmp_path / "text")[0].vectors.shape == (7, 16)
 
 
+@pytest.mark.slow
 def test_a_network_captions_raw_files_and_a_video_set_alike(tmp_path):
     (tmp_path / "raw").mkdir()
     clip = clips.make(tmp_path / "raw" / "a.mp4", 40)
@@ -54,6 +55,7 @@ def test_a_network_captions_raw_files_and_a_video_set_alike(tmp_path):
     assert set(" ".join(found.sentences).split()) <= set(bert_folder.WORDS) and found.source["captions"] == "small-git"
 
 
+@pytest.mark.slow
 def test_a_model_behind_an_endpoint_captions_raw_files(tmp_path):
     (tmp_path / "raw").mkdir()
     clips.make(tmp_path / "raw" / "a.mp4", 20)

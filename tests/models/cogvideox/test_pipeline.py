@@ -121,6 +121,7 @@ for shape in ((2, 4), (1, 8)):
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_what_one_gives(folder):
     """Guidance over 2 and tokens over 4, then tokens over 8; weights over all of them."""
     done = subprocess.run([sys.executable, "-c", SPREAD, str(folder)], capture_output=True, text=True, check=False)
