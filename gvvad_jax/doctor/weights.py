@@ -10,8 +10,10 @@ from PIL import Image
 
 from gvvad_jax.doctor.finding import Finding, ok, problem
 from gvvad_jax.features import captioner, sentences
-from gvvad_jax.models import clip, git, text_image
-from gvvad_jax.weights import finite, folder, safetensors_file, torch_file
+from gvvad_jax.models import clip, git, t5, text_image
+from gvvad_jax.models.cogvideox import vae
+from gvvad_jax.models.cogvideox import weights as transformer
+from gvvad_jax.weights import finite, folder, safetensors_file, tables, torch_file
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt")
 PIPELINE = "model_index.json"
@@ -33,6 +35,9 @@ def inspect(path: Path) -> Iterator[Finding]:
         yield from _network(path)
     elif (path / PIPELINE).is_file():
         yield _pipeline(path)
+        for part in sorted(path.iterdir()):
+            if (part / "config.json").is_file():
+                yield from _network(part)
 
 
 def _file(path: Path) -> Finding:
@@ -71,9 +76,7 @@ def _network(path: Path) -> Iterator[Finding]:
     except (ValueError, OSError) as error:
         yield problem(str(error))
         return
-    if isinstance(kind, str) and kind in PARTS:
-        yield ok(f"{path / 'config.json'} is of {kind}, {PARTS[kind]}; it was not run")
-    elif said is None:
+    if said is None:
         yield ok(f"{path / 'config.json'} is of model type {kind!r}, which this version does not run")
     else:
         yield ok(f"{path}: {kind}, every tensor has its place; {said}")
@@ -91,7 +94,7 @@ def _pipeline(path: Path) -> Finding:
     if missing := sorted(name for name in parts if not (path / name).is_dir()):
         return problem(f"{path / PIPELINE} names {', '.join(missing)}, but there is no such folder; fetch it again")
     made = ", ".join(f"{name} ({kind})" for name, kind in sorted(parts.items()))
-    return ok(f"{path} is {found.get('_class_name')} of diffusers: {made}; it was not run")
+    return ok(f"{path} is {found.get('_class_name')} of diffusers: {made}")
 
 
 def _picture() -> np.ndarray:
@@ -133,13 +136,29 @@ def _measured(what: str, vector: np.ndarray) -> str:
     return f"{what} gives {vector.size} numbers of length {length:.4g}"
 
 
+def _t5(path: Path) -> str:
+    config = t5.Config.of(folder.config(path, "t5", t5.WHAT), str(path / "config.json"))
+    arrays = folder.read(path)
+    tables.require_all(arrays, t5.table(config, arrays), str(path))
+    return f"{config.layers} layers, {config.width} wide; {UNRUN}"
+
+
+def _transformer(path: Path) -> str:
+    config, arrays = transformer.config(path), folder.read(path, folder.DIFFUSERS)
+    tables.require_all(arrays, transformer.table(config, arrays), str(path))
+    return f"{config.layers} blocks, {config.width} wide; {UNRUN}"
+
+
+def _vae(path: Path) -> str:
+    config = vae.Config.of(folder.component(path, "config.json", [vae.CLASS], vae.WHAT), str(path / "config.json"))
+    tables.require_all(folder.read(path, folder.DIFFUSERS), vae.table(config, "decoder"), str(path))
+    return f"{config.latent} channels of latents; {UNRUN}"
+
+
 SENTENCE = "a person walks"
-NETWORKS: dict[str, Callable[[Path], str]] = {"clip": _clip, "bert": _bert, "git": _git}
-PARTS = {
-    "t5": "whose encoder CogVideoX reads its prompts with",
-    "CogVideoXTransformer3DModel": "CogVideoX's transformer",
-    "AutoencoderKLCogVideoX": "CogVideoX's picture coder",
-}
+UNRUN = "its size is why it was not run"
+NETWORKS: dict[str, Callable[[Path], str]] = {"clip": _clip, "bert": _bert, "git": _git, "t5": _t5}
+NETWORKS |= {"CogVideoXTransformer3DModel": _transformer, "AutoencoderKLCogVideoX": _vae}
 
 
 def _index(path: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from gvvad_jax.doctor import weights
 from tests.features import bert_folder, git_folder
 from tests.models import clip_folder
+from tests.models.cogvideox import random_folder
 
 
 def said(path):
@@ -101,11 +102,20 @@ def test_berts_pooling_is_said_and_an_unknown_one_is_a_problem(tmp_path):
     assert wrong and "asks for Dense" in text
 
 
-def test_parts_of_a_video_generator_are_named_and_a_missing_one_is_a_problem(tmp_path):
-    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5"}))
+def test_every_tensor_of_a_video_generator_is_placed(tmp_path):
+    random_folder.make(tmp_path)
     text, wrong = said(tmp_path)
-    assert not wrong and "is of t5, whose encoder CogVideoX reads its prompts with; it was not run" in text
+    assert not wrong and "is CogVideoXPipeline of diffusers" in text
+    for part in ("t5", "CogVideoXTransformer3DModel", "AutoencoderKLCogVideoX"):
+        assert f"{part}, every tensor has its place" in text
+    file = tmp_path / "vae/diffusion_pytorch_model.safetensors"
+    save_file(load_file(file) | {"odd": np.zeros(1, np.float32)}, file)
+    text, wrong = said(tmp_path)
+    assert wrong and "has tensors that this network does not know: odd" in text
+
+
+def test_a_generators_missing_part_is_a_problem_and_another_model_is_named(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     assert "'llama', which this version does not run" in said(tmp_path)[0]
     (tmp_path / "config.json").unlink()
@@ -113,6 +123,3 @@ def test_parts_of_a_video_generator_are_named_and_a_missing_one_is_a_problem(tmp
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     text, wrong = said(tmp_path)
     assert wrong and "names vae, but there is no such folder" in text
-    (tmp_path / "vae").mkdir()
-    text, wrong = said(tmp_path)
-    assert not wrong and "CogVideoXPipeline of diffusers: vae (AutoencoderKLCogVideoX); it was not run" in text
