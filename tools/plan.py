@@ -15,7 +15,7 @@ from gvvad_jax.planning import chips
 
 STAGE = flags.DEFINE_enum("stage", "generate", ["generate", "extract"], "What the slice shall do.")
 MODEL = flags.DEFINE_string(
-    "model", None, "2b, 5b, 5b-i2v, 1.5-5b or 1.5-5b-i2v; extract: clip-base32, -base16, -large."
+    "model", None, "2b, 5b or 1.5-5b; extract: clip-base32, clip-base16, clip-large or clip-large-336."
 )
 TOPOLOGY = flags.DEFINE_string("topology", "v5e:1x1", "Such as v5e:1x1 (one chip), v5e:2x4, v5p:2x2x1, v6e:2x4.")
 FRAMES = flags.DEFINE_integer("frames", None, "generate: of a clip; default: the model's own.", 1)

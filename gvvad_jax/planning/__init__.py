@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gvvad_jax.models.cogvideox import sizes
+from gvvad_jax.models.cogvideox import layout, sizes
 from gvvad_jax.planning import chips, clip, cogvideox, programs, report
 
 
@@ -34,11 +34,11 @@ def generate(
     frames, height, width = size
     shape = sizes.of(form.transformer, cogvideox.VAE.shrink, frames, height or form.height, width or form.width)
     chip, devices = chips.devices(topology)
-    mesh = chips.mesh(devices, branches)
+    mesh = layout.mesh_of(devices, branches)
     results = _compiled(cogvideox.programs(form, mesh, shape, steps, branches), chip, len(devices))
     what = f"CogVideoX {model}, {shape.frames} frames of {shape.width}x{shape.height}, {steps} steps, {topology}"
     counted = cogvideox.analytic(form.transformer, cogvideox.tokens(form.transformer, shape), branches) / len(devices)
-    found = next(r.operations for r in results if r.steps == steps)
+    found = next(r.operations for r in results if r.name == cogvideox.STEP)
     said = [f"{what}: {len(devices)} chips, {' x '.join(map(str, mesh.devices.shape))} ({' x '.join(mesh.axis_names)})"]
     said += [report.table(results, chip), f"a step has {found / counted:.3f} of the operations counted by hand"]
     seconds = report.total(results, chip)
@@ -53,7 +53,7 @@ def extract(model: str, topology: str, batch: int) -> Plan:
     chip, devices = chips.devices(topology)
     if batch % len(devices):
         raise ValueError(f"a batch of {batch} does not divide over {len(devices)} chips; change it.")
-    results = _compiled([clip.program(model, chips.mesh(devices, 1), batch)], chip, len(devices))
+    results = _compiled([clip.program(model, layout.mesh_of(devices, 1), batch)], chip, len(devices))
     seconds = report.total(results, chip)
     rate = f"{batch / seconds:,.0f} images a second if it ran at the chips' peaks, which no program does."
     return _plan(

@@ -1,13 +1,9 @@
 """TPU slices by name: their chips' peaks, and devices to compile for on a machine that has none."""
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from jax.sharding import AxisType, Mesh
-
-from gvvad_jax.models.cogvideox.layout import AXES
 
 GIB = 2**30
 
@@ -45,18 +41,10 @@ def devices(topology: str) -> tuple[Chip, list[Any]]:
         raise ValueError(f"no topology is called {topology!r}; it is like v5e:2x4, of {', '.join(CHIPS)}.")
     is_one = set(shape.split("x")) == {"1"}
     known = ("2x2x1" if name == "v5p" else "2x2") if is_one else shape  # older libtpus refuse a slice of one
+    if importlib.util.find_spec("libtpu") is None:
+        raise ValueError(f"topology {topology!r}: libtpu is needed to compile for a TPU; pip install libtpu.")
     try:
         found = topologies.get_topology_desc(platform="tpu", topology_name=f"{name}:{known}").devices
     except Exception as error:  # jax raises several kinds
-        if "libtpu" in str(error) or "not installed" in str(error) or "TPU" not in str(error):
-            reason = "libtpu is needed to compile for a TPU: pip install libtpu"
-        else:
-            reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"topology {topology!r}: {reason}.") from None
+        raise ValueError(f"topology {topology!r}: {' '.join(str(error).split())[:200]}.") from None
     return CHIPS[name], list(found[:1] if is_one else found)
-
-
-def mesh(found: list[Any], branches: int) -> Mesh:
-    """Guidance branches over `cfg` where the devices are even, tokens over the rest."""
-    together = branches if len(found) % branches == 0 else 1
-    return Mesh(np.array(found).reshape(together, -1), AXES, axis_types=(AxisType.Auto,) * 2)

@@ -15,13 +15,13 @@ from gvvad_jax.models.cogvideox.layout import Layout
 from gvvad_jax.planning.programs import Program, everywhere
 
 DTYPE = jnp.bfloat16
+STEP = "denoising, a step"
 _COMMON: dict[str, Any] = dict(head_width=64, outputs=16, text_width=4096, time_width=512, text_tokens=226, patch=2)
 _COMMON |= dict(compression=4, epsilon=1e-5, spatial_scale=1.875, temporal_scale=1.0)
 _FIRST: dict[str, Any] = _COMMON | dict(frame_patch=None, sample_rows=60, sample_columns=90, sample_frames=49)
 _LATER: dict[str, Any] = _COMMON | dict(frame_patch=2, sample_rows=300, sample_columns=300, sample_frames=81)
 _LARGE: dict[str, Any] = dict(heads=48, layers=42, is_rotary=True)
 _PLAIN: dict[str, Any] = dict(inputs=16, has_table=False, ofs_width=None)
-_IMAGE: dict[str, Any] = dict(inputs=32)
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ class Form:
 FORMS = {
     "2b": Form(config.Config(**_FIRST, **_PLAIN, heads=30, layers=30, is_rotary=False)),
     "5b": Form(config.Config(**_FIRST, **_PLAIN, **_LARGE)),
-    "5b-i2v": Form(config.Config(**_FIRST, **_IMAGE, **_LARGE, has_table=True, ofs_width=None)),
     "1.5-5b": Form(config.Config(**_LATER, **_PLAIN, **_LARGE), 768, 1360),
-    "1.5-5b-i2v": Form(config.Config(**_LATER, **_IMAGE, **_LARGE, has_table=False, ofs_width=512), 768, 1360),
 }
 XXL = t5.Config(32128, 4096, 64, 10240, 24, 64, buckets=32, distance=128, epsilon=1e-6)
 VAE = vae.Config(
@@ -90,10 +88,10 @@ def _weights(module: Any, mesh: Mesh) -> tuple[Any, Any]:
 
 def _prompts(mesh: Mesh, branches: int) -> Program:
     graph, state = _weights(nnx.eval_shape(lambda: t5.T5(XXL, DTYPE)), mesh)
-    ids = everywhere(jax.ShapeDtypeStruct((branches, t5.LENGTH), jnp.int32), mesh)
+    ids = everywhere(jax.ShapeDtypeStruct((1, t5.LENGTH), jnp.int32), mesh)
     return Program(
-        name="T5, prompts",
-        calls=1,
+        name="T5, a prompt",
+        calls=branches,
         function=lambda state, ids: nnx.merge(graph, state)(ids),
         arguments=(state, ids),
         trips=XXL.layers,
@@ -127,7 +125,7 @@ def _steps(form: config.Config, mesh: Mesh, size: sizes.Size, steps: int, branch
     width, layers = form.width, form.layers
     given = denoise.Given(
         text=array(branches, form.text_tokens, form.text_width),
-        image=array(*shape) if form.takes_image else None,
+        image=None,
         keys=jax.eval_shape(lambda: jax.random.key(0)[None]),
         places=places,
     )
@@ -145,8 +143,7 @@ def _steps(form: config.Config, mesh: Mesh, size: sizes.Size, steps: int, branch
     def outside(state: Any, given: denoise.Given, rows: denoise.Row, begun: denoise.Carry) -> Any:
         """A step without its blocks."""
         body = nnx.merge(graph, state)
-        x = begun[0] if given.image is None else jnp.concatenate([begun[0], given.image], 2)
-        x = jnp.concatenate([x] * branches)
+        x = jnp.concatenate([begun[0]] * branches)
         tokens = body.embed(x, body.encode_text(given.text), given.places, layout)
         modulation = jax.tree.map(lambda part: part[:1], rows.modulation)
         return body.end(tokens, modulation, x.shape, given.places, layout)
@@ -154,7 +151,7 @@ def _steps(form: config.Config, mesh: Mesh, size: sizes.Size, steps: int, branch
     arguments = (state, given, rows, begun)
     rows_apart = branches if mesh.size == 1 else 1
     return Program(
-        name="denoising, a step",
+        name=STEP,
         calls=1,
         steps=steps,
         function=lambda state, given, rows, begun: denoise.scanned(graph, layout, state, given, rows, begun),

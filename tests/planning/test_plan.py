@@ -25,7 +25,7 @@ def plan(*flags):
     )
 
 
-@pytest.mark.parametrize("name", ["2b", "5b", "5b_i2v", "1_5_5b", "1_5_5b_i2v"])
+@pytest.mark.parametrize("name", ["2b", "5b", "1_5_5b"])
 def test_published_forms_are_those_planned_for(shared, name):
     published = json.loads((shared / f"golden/real_shapes/cogvideox_{name}_transformer.json").read_text())
     ours = cogvideox.FORMS[name.replace("1_5", "1.5").replace("_", "-")].transformer

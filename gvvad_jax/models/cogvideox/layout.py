@@ -5,12 +5,14 @@ Keys and values are gathered over `seq`; everything else of a block is a token's
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from jaxtyping import Array, Float
 
 from gvvad_jax.nn import attention
@@ -108,3 +110,14 @@ class Layout:
 
 
 ONE_DEVICE = Layout()
+
+
+def for_devices(devices: Sequence[Any], branches: int) -> Layout:
+    """Of one device, or of the mesh of several."""
+    return ONE_DEVICE if len(devices) == 1 else Layout(mesh_of(devices, branches))
+
+
+def mesh_of(devices: Sequence[Any], branches: int) -> Mesh:
+    """Guidance's `branches` (2, or 1 without it) over an even number of devices, tokens over the rest."""
+    apart = branches if len(devices) % branches == 0 else 1
+    return Mesh(np.array(devices).reshape(apart, -1), AXES, axis_types=(AxisType.Auto,) * len(AXES))

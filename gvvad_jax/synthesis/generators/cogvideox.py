@@ -16,14 +16,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh
 
 import gvvad_jax
 from gvvad_jax import program
 from gvvad_jax.models import cogvideox, t5
 from gvvad_jax.models.cogvideox import guidance as guiding
 from gvvad_jax.models.cogvideox import schedulers, sizes, transformer
-from gvvad_jax.models.cogvideox.layout import AXES, ONE_DEVICE, Layout
+from gvvad_jax.models.cogvideox.layout import Layout, for_devices
 from gvvad_jax.records import Description, Video, files
 from gvvad_jax.synthesis.generators.vectors import Vectors
 from gvvad_jax.synthesis.options import Options
@@ -204,14 +203,6 @@ def _room_for(what: str, advice: str) -> Iterator[None]:
 def seed_of(id: str, seed: int) -> int:
     """A clip's own: the same whichever clips are made beside it."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{id}".encode()).digest()[:4]) >> 1
-
-
-def for_devices(devices: Sequence[Any], branches: int) -> Layout:
-    """Guidance's `branches` (2, or 1 without it) over an even number of devices, tokens over the rest."""
-    if len(devices) == 1:
-        return ONE_DEVICE
-    apart = branches if len(devices) % branches == 0 else 1
-    return Layout(Mesh(np.array(devices).reshape(apart, -1), AXES, axis_types=(AxisType.Auto,) * 2))
 
 
 def _require_text_encoder(path: Path, width: int) -> None:
