@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Shaped
 
 from gvvad_jax.models import given, sizes
-from gvvad_jax.nn.blocks import Norm, matmul
+from gvvad_jax.nn.blocks import Dense, Norm
 from gvvad_jax.nn.post_norm import Layers
 from gvvad_jax.weights import folder, tables
 
@@ -59,18 +59,6 @@ class Config:
         return own
 
 
-class Linear(nnx.Module):
-    """A dense layer with bias."""
-
-    def __init__(self, inputs: int, outputs: int):
-        self.kernel = nnx.Param(jnp.zeros((inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs))
-
-    def __call__(self, x: Float[Array, "*places inputs"]) -> Float[Array, "*places outputs"]:
-        """Not activated."""
-        return matmul(x, self.kernel[...]) + self.bias[...]
-
-
 class Bert(nnx.Module):
     """Token ids to the last layer's states, and these to sentence vectors."""
 
@@ -83,7 +71,7 @@ class Bert(nnx.Module):
         self.layers = Layers(
             config.layers, config.width, config.inner, config.heads, config.epsilon, "gelu", jnp.float32
         )
-        self.pooler = nnx.data(Linear(config.width, config.width) if has_pooler else None)
+        self.pooler = nnx.data(Dense(config.width, config.width, jnp.float32) if has_pooler else None)
 
     def __call__(
         self, ids: Shaped[Array | np.ndarray, "n tokens"], mask: Shaped[Array | np.ndarray, "n tokens"]

@@ -45,6 +45,17 @@ class Norm(nnx.Module):
         return normalise(x, self.scale[...], self.bias[...], self.epsilon)
 
 
+class Dense(nnx.Module):
+    """x W + b over the last axis."""
+
+    def __init__(self, inputs: int, outputs: int, dtype: Any):
+        self.kernel, self.bias = (nnx.Param(jnp.zeros(shape, dtype)) for shape in ((inputs, outputs), (outputs,)))
+
+    def __call__(self, x: Float[Array, "*places inputs"]) -> Float[Array, "*places outputs"]:
+        """Not activated."""
+        return matmul(x, self.kernel[...]) + self.bias[...]
+
+
 class Blocks(nnx.Module):
     """x += out(attention(norm1 x)); x += fc2(act(fc1(norm2 x))), layer after layer.
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Shaped
 from gvvad_jax.models.cogvideox import positions
 from gvvad_jax.models.cogvideox.config import Config
 from gvvad_jax.models.cogvideox.layout import ONE_DEVICE, Layout
-from gvvad_jax.nn.blocks import Norm, matmul, normalise
+from gvvad_jax.nn.blocks import Dense, Norm, matmul, normalise
 
 OFS = 2.0  # what version 1.5's image-to-video is told of its image's strength
 HEAD_EPSILON = 1e-6  # of the norms over queries and keys, whatever the config says of the others
@@ -41,32 +41,21 @@ class Places(struct.PyTreeNode):
     total: int = struct.field(pytree_node=False)
 
 
-class Linear(nnx.Module):
-    """A dense layer with bias."""
-
-    def __init__(self, inputs: int, outputs: int, dtype: Any):
-        self.kernel, self.bias = (nnx.Param(jnp.zeros(shape, dtype)) for shape in ((inputs, outputs), (outputs,)))
-
-    def __call__(self, x: Float[Array, "*places inputs"]) -> Float[Array, "*places outputs"]:
-        """Not activated."""
-        return matmul(x, self.kernel[...]) + self.bias[...]
-
-
 class Modulator(nnx.Module):
     """Time steps to the modulations of every block and of the end."""
 
     def __init__(self, config: Config, dtype: Any):
         width, time = config.width, config.time_width
         self.config = config
-        self.time1, self.time2 = Linear(width, time, dtype), Linear(time, time, dtype)
+        self.time1, self.time2 = Dense(width, time, dtype), Dense(time, time, dtype)
         ofs = config.ofs_width
-        self.ofs1 = nnx.data(None if ofs is None else Linear(ofs, ofs, dtype))
-        self.ofs2 = nnx.data(None if ofs is None else Linear(ofs, ofs, dtype))
+        self.ofs1 = nnx.data(None if ofs is None else Dense(ofs, ofs, dtype))
+        self.ofs2 = nnx.data(None if ofs is None else Dense(ofs, ofs, dtype))
         self.first_kernel, self.second_kernel = (
             nnx.Param(jnp.zeros((config.layers, time, 6 * width), dtype)) for _ in range(2)
         )
         self.first_bias, self.second_bias = (nnx.Param(jnp.zeros((config.layers, 6 * width), dtype)) for _ in range(2))
-        self.out = Linear(time, 2 * width, dtype)
+        self.out = Dense(time, 2 * width, dtype)
 
     def embed(self, timesteps: Shaped[Array | np.ndarray, " n"]) -> Float[Array, "n time"]:
         """Waves of the step through two layers; where the form has it, those of `OFS` are added."""
@@ -108,8 +97,8 @@ class Body(nnx.Module):
 
         self.config = config
         patch = config.patch**2 * config.frames_together
-        self.patches = Linear(patch * config.inputs, width, dtype)
-        self.text = Linear(config.text_width, width, dtype)
+        self.patches = Dense(patch * config.inputs, width, dtype)
+        self.text = Dense(config.text_width, width, dtype)
         grid = (config.sample_rows // config.patch) * (config.sample_columns // config.patch)
         stored = config.text_tokens + ((config.sample_frames - 1) // config.compression + 1) * grid
         self.table = nnx.data(nnx.Param(jnp.zeros((stored, width), dtype)) if config.has_table else None)
@@ -120,7 +109,7 @@ class Body(nnx.Module):
         self.fc1_kernel, self.fc1_bias = zeros(width, 4 * width), zeros(4 * width)
         self.fc2_kernel, self.fc2_bias = zeros(4 * width, width), zeros(width)
         self.final, self.last = (Norm(width, config.epsilon, dtype) for _ in range(2))
-        self.projection = Linear(width, patch * config.outputs, dtype)
+        self.projection = Dense(width, patch * config.outputs, dtype)
 
     def encode_text(self, vectors: Float[Array | np.ndarray, "n text inputs"]) -> Float[Array, "n text width"]:
         """T5's vectors to tokens: once a clip, as no step changes them."""

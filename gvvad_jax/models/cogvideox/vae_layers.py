@@ -15,6 +15,8 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
+from gvvad_jax.nn.blocks import Dense
+
 Video = Float[Array, "videos _ _ _ _"]  # frames, rows, columns, channels
 Runs = list[Array]
 Caches = dict[str, Array]
@@ -57,17 +59,6 @@ class FrameConv(nnx.Module):
         return _convolve(x, self.kernel[...], padding, stride) + self.bias[...]
 
 
-class Pointwise(nnx.Module):
-    """A matrix for each place."""
-
-    def __init__(self, inputs: int, outputs: int, dtype: Any):
-        self.kernel, self.bias = (nnx.Param(jnp.zeros(shape, dtype)) for shape in ((inputs, outputs), (outputs,)))
-
-    def __call__(self, x: Video) -> Video:
-        """x W + b."""
-        return jnp.matmul(x, self.kernel[...], precision=_precision(x)) + self.bias[...]
-
-
 class Norm(nnx.Module):
     """SiLU of a group normalisation over a piece's frames, rows and columns together: the encoder's."""
 
@@ -85,7 +76,7 @@ class SpatialNorm(nnx.Module):
 
     def __init__(self, channels: int, latent: int, groups: int, epsilon: float, dtype: Any):
         self.scale, self.bias = (nnx.Param(jnp.zeros(channels, dtype)) for _ in range(2))
-        self.factor, self.shift = (Pointwise(latent, channels, dtype) for _ in range(2))
+        self.factor, self.shift = (Dense(latent, channels, dtype) for _ in range(2))
         self.groups, self.epsilon = groups, epsilon
 
     def __call__(self, x: Runs, latents: Runs) -> Runs:
@@ -105,7 +96,7 @@ class Resnet(nnx.Module):
         self.norm1, self.norm2 = norm(inputs), norm(outputs)
         self.conv1 = CausalConv(f"{name}.conv1", inputs, outputs, dtype)
         self.conv2 = CausalConv(f"{name}.conv2", outputs, outputs, dtype)
-        self.shortcut = nnx.data(None if inputs == outputs else Pointwise(inputs, outputs, dtype))
+        self.shortcut = nnx.data(None if inputs == outputs else Dense(inputs, outputs, dtype))
 
     def __call__(self, x: Runs, latents: Runs | None, old: Caches | None, new: Caches) -> Runs:
         """`latents`: the decoder's alone."""
